@@ -40,6 +40,8 @@ const KINDS: Readonly<Record<string, Concern>> = {
   /** kid */
   'key.withdrawn': 'keys',
   'keys.changed': 'keys',
+  /** Numbers of versions of the policy. */
+  'policy.added': 'policy',
   /** A version was added, or one is tried. */
   'policy.changed': 'policy',
   'everything': 'everything',

@@ -24,6 +24,8 @@ export const TAKINGS = {
   'identity.lost': { form: new RegExp(`^${ID}/${ID}/${ID}$`), givenBy: 'identity.given' },
   'token.revoked': { form: /^tok_[\w-]{12}$/ },
   'key.withdrawn': { form: /^[\w-]{1,100}$/ },
+  /** What was taken is the number: another version must not have it. */
+  'policy.added': { form: /^\d{1,9}$/ },
 } as const satisfies Readonly<Record<string, Taking>>
 
 export type TakingKind = keyof typeof TAKINGS

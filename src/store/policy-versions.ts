@@ -89,15 +89,19 @@ interface AddedVersion extends NewVersion {
   readonly above?: number
 }
 
+/** The highest number that was lost with the history of the database (lost-history/kinds.ts). */
+const LOST_NUMBERS = sql`(select max(version_floor) from outbox)`
+
 /** Within the turn. */
 export async function addVersion(
   tx: Transaction,
   { source, text, hash, findings, author, release, message = '', parent, counts, above = 0 }: AddedVersion,
 ): Promise<{ readonly number: number, readonly parent: number | null }> {
+  // guard: lost-version-numbers
   const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
     insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings,
       gains, losses)
-    select greatest(coalesce(max(number), 0), ${above}) + 1, ${source}, ${text}, ${hash}, ${POLICY_SCHEMA}, ${release},
+    select greatest(coalesce(max(number), 0), ${above}, ${LOST_NUMBERS}) + 1, ${source}, ${text}, ${hash}, ${POLICY_SCHEMA}, ${release},
       ${author}, ${message}, ${parent === undefined ? sql`max(number)` : sql`${parent}::integer`},
       ${JSON.stringify(findings)}::jsonb, ${counts?.gains ?? null}::integer, ${counts?.losses ?? null}::integer
     from policy_versions

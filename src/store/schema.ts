@@ -305,6 +305,8 @@ export const changes = pgTable('changes', {
 /** One row: up to which snapshot the outbox was swept. A reader that has read less has missed changes. */
 export const outbox = pgTable('outbox', {
   swept: snapshot('swept').notNull().default(sql`pg_current_snapshot()`),
+  /** The highest number of a version of the policy that the database has lost: none is given twice. */
+  versionFloor: integer('version_floor').notNull().default(0),
 })
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */

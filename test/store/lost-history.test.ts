@@ -4,8 +4,10 @@ import t, { type Test } from 'tap'
 import { createHistory, type History } from '../../src/core/history.js'
 import { TAKINGS, type TakingKind } from '../../src/core/tombstones.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
+import { openDatabase } from '../../src/store/database.js'
 import { createReconciler, type OnLostHistory } from '../../src/store/lost-history/reconcile.js'
 import { migrate } from '../../src/store/migrate.js'
+import { createPolicyVersionStore } from '../../src/store/policy-versions.js'
 import { openServerOfRecord, serverAt } from '../../src/store/server-of-record/server-of-record.js'
 import { startTestGateway } from '../helpers/gateway.js'
 import { freshDatabase } from '../helpers/postgres.js'
@@ -69,6 +71,7 @@ const SCENES: Readonly<Record<TakingKind, Scene>> = {
     back: "insert into signing_keys (kid, public_jwk, sealed_private_key) values ('leaked', '{}', '')",
     find: "select from signing_keys where kid = 'leaked'",
   },
+  'policy.added': { subject: '7', back: 'select', find: 'select from outbox where version_floor < 7' },
 }
 
 async function open(t: Test): Promise<{ url: string, query: Query }> {
@@ -109,6 +112,61 @@ t.test('each kind is taken away again', async (t) => {
     if (kind === 'user.removed') t.equal((await query('select from retired_usernames')).length, 1, 'the name is kept')
     if (kind === 'key.withdrawn') t.equal((await query('select from signing_keys')).length, 1, 'another key signs')
   }
+})
+
+/** What replicas receive, as the triggers record it. */
+async function receive(query: Query, history: History, kind: TakingKind): Promise<readonly (readonly string[])[]> {
+  const changes = await query<{ kind: string, subjects: string[] }>('select kind, subjects from changes order by id')
+  for (const change of changes) history.tombstones.record(change)
+  return changes.filter((change) => change.kind === kind).map(({ subjects }) => subjects)
+}
+
+t.test('a membership whose end was moved sooner is gone altogether: its later end does not come back', async (t) => {
+  const { url, query } = await open(t)
+  const server = serverAt(url).current()
+  const history = createHistory()
+  const { reconcile, lastLoss } = reconciler(history)
+  await query(`insert into user_groups (user_id, group_id, until) values
+    ('${USER}', '${GROUP}', now() + interval '30 days')`)
+  await reconcile(server)
+  await query('truncate changes')
+  await query("update user_groups set until = now() + interval '1 hour'")
+  t.strictSame(await receive(query, history, 'group.lost'), [[`${USER}/${GROUP}`]])
+  await restore(query, "update user_groups set until = now() + interval '30 days'")
+  await reconcile(server)
+  t.strictSame(await query('select until from user_groups'), [])
+  t.match(lastLoss(), { takenAgain: { 'group.lost': 1 } })
+
+  await query(`insert into user_groups (user_id, group_id, until) values
+    ('${USER}', '${GROUP}', now() + interval '1 hour')`)
+  await query("update user_groups set until = now() + interval '30 days'")
+  await receive(query, history, 'group.lost')
+  await restore(query, "update user_groups set until = now() + interval '1 hour'")
+  await reconcile(server)
+  t.equal((await query('select until from user_groups')).length, 1, 'a later end that was lost is not given again')
+})
+
+// proves: lost-version-numbers
+t.test('numbers of versions of the policy go on above those that were lost', async (t) => {
+  const { url, query } = await open(t)
+  const server = serverAt(url).current()
+  const database = openDatabase({ server: url, poolSize: 2 })
+  t.teardown(() => database.close())
+  const versions = createPolicyVersionStore(database)
+  const add = (hash: string) =>
+    versions.addLoaded({ text: '', hash, findings: [], author: 'test', release: '1', highestKnown: 0 })
+  const history = createHistory()
+  const { reconcile, lastLoss } = reconciler(history)
+  t.match(await add('a'), { number: 1 })
+  await reconcile(server)
+  t.match([await add('b'), await add('c')], [{ number: 2 }, { number: 3 }])
+  t.strictSame(await receive(query, history, 'policy.added'), [['1'], ['2'], ['3']], 'no replica runs them yet')
+  await restore(query, 'delete from policy_versions where number > 1')
+  await reconcile(server)
+  t.match(lastLoss(), { takenAgain: { 'policy.added': 1 } })
+  t.match(await add('d'), { number: 4, isNew: true })
+  await reconcile(server)
+  t.match(await add('e'), { number: 5 })
 })
 
 // proves: lost-unknown, admin-lost-history

@@ -63,6 +63,10 @@ const TAKE_AGAIN: Readonly<Record<TakingKind, TakeAgain>> = {
     if (withdrawn > 0) await ensureKeys(context.tx, context.encryptionSecrets) // the key that replaced it is lost
     return withdrawn
   },
+  'policy.added': run((numbers) =>
+    sql`update outbox set version_floor = added.number from (select max(n::integer) as number from ${numbers} as n) added
+      where added.number > version_floor and added.number > (select coalesce(max(number), 0) from policy_versions)`
+  ),
 }
 
 /** @param statement gets the subjects as a table of one column */
