@@ -14,20 +14,20 @@ import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
 import { liveMembership } from './live-membership.js'
+import { rowsOfRecord } from './rows-of-record.js'
 import { stillActive } from './sessions.js'
 
 const USE_RECORDED_AFTER_MS = 60_000
 
-type Row = Record<string, unknown> & AdminSessionRecord & { readonly server: string | null }
+type Row = Record<string, unknown> & AdminSessionRecord
 
 export function createAdminSessionStore(database: Database, timeouts: SessionTimeouts): AdminSessionStore {
   return {
     async find(id) {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<Partial<Row>>(activeAdminSession(id, timeouts, database.identitySql))
-      )
-      database.confirm(row?.server) // guard: record-admin-session-verified
-      return isFound(row) ? record(row) : undefined
+      const having = activeAdminSession(id, timeouts)
+      // guard: record-admin-session-verified
+      const [row] = await rowsOfRecord<Row>(database, sql`select * from opened`, { having })
+      return row && record(row)
     },
     begin: (session) => database.transaction((tx) => begin(tx, session, timeouts)),
     end: (sessionId, correlationId) => database.transaction((tx) => end(tx, sessionId, correlationId)),
@@ -47,28 +47,20 @@ const recentlyUsed = sql`a.last_seen_at > ${ago(ADMIN_IDLE_MS)}` // guard: admin
 const young = sql`a.created_at > ${ago(ADMIN_LIFETIME_MS)}` // guard: admin-lifetime
 export const stillOpen = sql`${recentlyUsed} and ${young}`
 
-/**
- * One row in any case, which also says which server answered. A use of the console is a use of the session too: it
- * would otherwise be over while its user works here.
- */
-function activeAdminSession(id: string, timeouts: SessionTimeouts, identitySql: string): SQL {
+/** A use of the console is a use of the session too: it would otherwise be over while its user works here. */
+function activeAdminSession(id: string, timeouts: SessionTimeouts): SQL {
   return sql`
-    with found as (
+    opened as (
       select a.id, a.session_id as "sessionId", u.id as "userId", u.username, u.name, ${adminRights},
         extract(epoch from a.authenticated_at)::float8 as "authenticatedAt", a.acrs,
         (select i.login_hint from identities i where i.user_id = u.id order by i.created_at limit 1) as "loginHint",
         a.last_seen_at < ${ago(USE_RECORDED_AFTER_MS)} as due
       from admin_sessions a join sessions s on s.public_id = a.session_id join users u on u.id = s.user_id
       where a.id_hash = ${sessionIdHash(id)} and ${stillOpen} and ${stillActive(timeouts)}),
-    used as (update admin_sessions set last_seen_at = now() from found
-      where found.due and admin_sessions.id = found.id),
-    used_session as (update sessions set last_seen_at = now() from found
-      where found.due and sessions.public_id = found."sessionId")
-    select here.server, found.* from (select ${sql.raw(identitySql)} as server) here left join found on true`
-}
-
-function isFound(row: Partial<Row> | undefined): row is Row {
-  return row?.id !== undefined && row.id !== null
+    used as (update admin_sessions set last_seen_at = now() from opened
+      where opened.due and admin_sessions.id = opened.id),
+    used_session as (update sessions set last_seen_at = now() from opened
+      where opened.due and sessions.public_id = opened."sessionId")`
 }
 
 function record(row: Row): AdminSessionRecord {

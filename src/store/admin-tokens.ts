@@ -7,6 +7,7 @@ import { tokenHoldings } from '../core/token.js'
 import type { AdminTokenRecord, AdminTokenStore } from '../core/tokens.js'
 import { adminRights } from './admin-sessions.js'
 import type { Database, Transaction } from './database.js'
+import { rowsOfRecord } from './rows-of-record.js'
 
 type Row = Record<string, unknown> & AdminTokenRecord
 
@@ -18,30 +19,22 @@ export const tokenState = sql`case when k.revoked_at is not null then 'revoked'
 export function createAdminTokenStore(database: Database): AdminTokenStore {
   return {
     async find(hash) {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<Partial<Row> & { server: string | null }>(adminTokenOf(hash, database.identitySql))
-      )
-      database.confirm(row?.server) // guard: record-token-verified
-      return isFound(row) ? record(row) : undefined
+      // guard: record-token-verified
+      const [row] = await rowsOfRecord<Row>(database, sql`select * from token`, { having: adminTokenOf(hash) })
+      return row && record(row)
     },
   }
 }
 
-/** One row in any case, which also says which server answered. */
-function adminTokenOf(hash: Buffer, identitySql: string): SQL {
+function adminTokenOf(hash: Buffer): SQL {
   return sql`
-    with found as (
+    token as (
       select k.id, k.scopes, u.id as "userId", u.username, u.name, ${adminRights}, ${tokenState} as state,
         coalesce(k.last_used_at < now() - interval '1 minute', true) as due
       from tokens k join users u on u.id = k.owner_id
       where k.hash = ${hash} and k.kind = 'admin'),
-    used as (update tokens set last_used_at = now() from found
-      where found.due and found.state = 'active' and tokens.id = found.id)
-    select here.server, found.* from (select ${sql.raw(identitySql)} as server) here left join found on true`
-}
-
-function isFound(row: Partial<Row> | undefined): row is Row {
-  return row?.id !== undefined && row.id !== null
+    used as (update tokens set last_used_at = now() from token
+      where token.due and token.state = 'active' and tokens.id = token.id)`
 }
 
 function record(row: Row): AdminTokenRecord {

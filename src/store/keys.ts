@@ -9,6 +9,7 @@ import type { RotatedKey } from '../core/acts.js'
 import type { KeyView } from '../core/health.js'
 import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
+import { rowsOfRecord } from './rows-of-record.js'
 import { open, seal } from './sealing.js'
 import { signingKeys } from './schema.js'
 
@@ -92,14 +93,22 @@ export async function ensureKeys(tx: Transaction, encryptionSecrets: readonly st
   await tx.insert(signingKeys).values(await makeKey(secret))
 }
 
+interface PublishedRow extends Record<string, unknown> {
+  readonly kid: string
+  readonly public_jwk: PublicJwk
+  readonly sealed_private_key: Buffer
+  readonly active_in_ms: number
+}
+
 async function publishedKeys(database: Database, encryptionSecrets: readonly string[]): Promise<StoredKey[]> {
-  const { rows } = await database.ask((db) =>
-    db.execute<{ kid: string, public_jwk: PublicJwk, sealed_private_key: Buffer, active_in_ms: number }>(sql`
-    select kid, public_jwk, sealed_private_key,
+  // guard: record-keys-verified
+  const rows = await rowsOfRecord<PublishedRow>(
+    database,
+    sql`select kid, public_jwk, sealed_private_key,
       (extract(epoch from active_at - now()) * 1000)::float8 as active_in_ms
     from signing_keys
     where retired_at is null or retired_at > now() - ${seconds(PUBLISHED_AFTER)}
-    order by active_at, kid`)
+    order by active_at, kid`,
   )
   return rows.map((row) => ({
     kid: row.kid,

@@ -15,6 +15,7 @@ import type { Database, Drizzle, Transaction } from './database.js'
 import { OutOfDate } from './database-errors.js'
 import { addApplication } from './policy-applications.js'
 import { addVersion, holdPolicyTurn, takePolicyTurn } from './policy-versions.js'
+import { rowsOfRecord } from './rows-of-record.js'
 
 export interface PolicyDeploymentStore extends PolicyDeployments, PolicyTrials {
   /**
@@ -43,7 +44,8 @@ export function createPolicyDeploymentStore(database: Database): PolicyDeploymen
   const ask = async <T>(query: SQL): Promise<readonly T[]> =>
     (await database.ask((db) => db.execute(query))).rows as unknown as readonly T[]
   return {
-    inForce: async () => (await ask<DeployedVersion>(IN_FORCE))[0],
+    // guard: record-policy-verified
+    inForce: async () => (await rowsOfRecord<Row<DeployedVersion>>(database, IN_FORCE))[0],
     async beginTrial(text) {
       const id = `tri_${randomBytes(12).toString('base64url')}`
       await database.transaction(async (tx) => {

@@ -12,6 +12,7 @@ import {
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
 import type { Database, Drizzle, Transaction } from './database.js'
+import { rowsOfRecord } from './rows-of-record.js'
 
 export interface LoadedVersion extends NewVersion {
   /** Who has loaded it: `replica:<host:port>`. */
@@ -45,9 +46,11 @@ export function createPolicyVersionStore(database: Database): PolicyVersionStore
       return pageOf(rows, limit, ({ number }) => number)
     },
     async get(number) {
-      const { rows: [version] } = await database.ask((db) =>
-        db.execute<Row<VersionDetails>>(sql`select ${SUMMARY}, v.text, v.schema, v.release, v.findings
-          from policy_versions v where v.number = ${number}`)
+      // guard: record-policy-text-verified
+      const [version] = await rowsOfRecord<Row<VersionDetails>>(
+        database,
+        sql`select ${SUMMARY}, v.text, v.schema, v.release, v.findings from policy_versions v
+          where v.number = ${number}`,
       )
       return version
     },
@@ -101,8 +104,10 @@ export async function addVersion(
   const { rows: [added] } = await tx.execute<{ number: number, parent: number | null }>(sql`
     insert into policy_versions (number, source, text, hash, schema, release, author, message, parent, findings,
       gains, losses)
-    select greatest(coalesce(max(number), 0), ${above}, ${LOST_NUMBERS}) + 1, ${source}, ${text}, ${hash}, ${POLICY_SCHEMA}, ${release},
-      ${author}, ${message}, ${parent === undefined ? sql`max(number)` : sql`${parent}::integer`},
+    select greatest(coalesce(max(number), 0), ${above}, ${LOST_NUMBERS}) + 1, ${source}, ${text}, ${hash},
+      ${POLICY_SCHEMA}, ${release}, ${author}, ${message}, ${
+    parent === undefined ? sql`max(number)` : sql`${parent}::integer`
+  },
       ${JSON.stringify(findings)}::jsonb, ${counts?.gains ?? null}::integer, ${counts?.losses ?? null}::integer
     from policy_versions
     returning number, parent`)

@@ -14,6 +14,7 @@ import { writeAudit } from './audit.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
 import { liveMembership, membershipEnd } from './live-membership.js'
+import { rowsOfRecord } from './rows-of-record.js'
 
 export interface SessionLimits extends SessionTimeouts {
   /** Active sessions of one user. */
@@ -45,13 +46,8 @@ type Row = Record<string, unknown> & {
 export function createSessionStore(database: Database, timeouts: SessionTimeouts): SessionStore {
   return {
     async find(id) {
-      const { rows: [row] } = await database.ask((db) =>
-        db.execute<Partial<Row> & { server: string | null }>(
-          withServer(database.identitySql, activeSession(id, timeouts)),
-        )
-      )
-      database.confirm(row?.server) // guard: record-row-verified
-      return hasSession(row) ? record(row, timeouts) : undefined
+      const [row] = await rowsOfRecord<Row>(database, activeSession(id, timeouts)) // guard: record-session-verified
+      return row && record(row, timeouts)
     },
     async touch(uses) {
       const hashes = `{${uses.map(({ hash }) => `"\\\\x${hash}"`).join(',')}}` // one parameter, however many
@@ -144,16 +140,6 @@ function activeSession(id: string, timeouts: SessionTimeouts): SQL {
     left join lateral (select tid, oid, login_hint from identities where user_id = u.id order by created_at limit 1) i
       on true
     where s.id_hash = ${sessionIdHash(id)} and ${stillActive(timeouts)}`
-}
-
-/** One row in any case, which also says which server has the session, or has it not. */
-function withServer(identitySql: string, session: SQL): SQL {
-  return sql`select here.server, found.* from (select ${sql.raw(identitySql)} as server) here
-    left join (${session}) found on true`
-}
-
-function hasSession(row: Partial<Row> | undefined): row is Row {
-  return row?.public_id !== undefined && row.public_id !== null
 }
 
 function record(row: Row, { idleTimeoutMs, absoluteTimeoutMs, privilegedTimeoutMs }: SessionTimeouts): SessionRecord {

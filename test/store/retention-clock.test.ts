@@ -1,4 +1,5 @@
-// What expires by age is deleted for good: a clock of the database that jumps by months, and back, deletes no audit row.
+// What expires by age is deleted for good: a clock of the database that jumps by months, and back, deletes no audit
+// row.
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/store/database.js'
 import { createHousekeeping } from '../../src/store/housekeeping.js'
@@ -42,7 +43,9 @@ async function open(t: Test, retentionMs = 100 * DAY): Promise<Scene> {
     create table activity_counts_2001_02_03 partition of activity_counts
       for values from ('2001-02-03') to ('2001-02-04')`)
   const logged: string[] = []
-  const keep = (_: object, text: string) => void logged.push(text)
+  const keep = (_: object, text: string): void => {
+    logged.push(text)
+  }
   let [wall, monotonic] = [0, 0]
   const start = () =>
     createHousekeeping(database, { session: SESSION, audit: { retentionMs } }, {
@@ -53,14 +56,17 @@ async function open(t: Test, retentionMs = 100 * DAY): Promise<Scene> {
   let housekeeping = start()
   return {
     logged,
-    shift: async (interval) => void await query(`update fake.clock set ahead = ahead + interval '${interval}'`),
+    async shift(interval) {
+      await query(`update fake.clock set ahead = ahead + interval '${interval}'`)
+    },
     pass(ms, jumpMs = 0) {
       wall += ms + jumpMs
       monotonic += ms
     },
-    note: async (interval) =>
-      void await query(`insert into audit_events (action, actor, at)
-        select 'x', 'test', pg_catalog.now() + interval '${interval}'`),
+    async note(interval) {
+      await query(`insert into audit_events (action, actor, at)
+        select 'x', 'test', pg_catalog.now() + interval '${interval}'`)
+    },
     restart() {
       housekeeping = start()
     },
@@ -99,7 +105,7 @@ t.test('a clock of the database alone that jumps by a year deletes nothing, howe
 })
 
 // proves: audit-clock-known, audit-clock-steady, audit-clock-rows, audit-clock-months
-t.test('a clock that jumps for both counts when it was steady for a day, and until then it can be set right', async (t) => {
+t.test('a clock that jumps for both counts after a steady day, and until then it can be set right', async (t) => {
   const { run, shift, note, pass, logged } = await open(t)
   for (const at of ['-30 hours', '0 days']) await note(at)
   await shift('1 second')

@@ -64,7 +64,8 @@ const TAKE_AGAIN: Readonly<Record<TakingKind, TakeAgain>> = {
     return withdrawn
   },
   'policy.added': run((numbers) =>
-    sql`update outbox set version_floor = added.number from (select max(n::integer) as number from ${numbers} as n) added
+    sql`update outbox set version_floor = added.number from
+      (select max(n::integer) as number from ${numbers} as n) added
       where added.number > version_floor and added.number > (select coalesce(max(number), 0) from policy_versions)`
   ),
 }

@@ -8,6 +8,9 @@ import { newSessionId } from '../../../src/core/session.js'
 import { createAdminSessionStore } from '../../../src/store/admin-sessions.js'
 import { createAdminTokenStore } from '../../../src/store/admin-tokens.js'
 import { openDatabase, type Database } from '../../../src/store/database.js'
+import { createSigningKeyStore } from '../../../src/store/keys.js'
+import { createPolicyDeploymentStore } from '../../../src/store/policy-deployments.js'
+import { createPolicyVersionStore } from '../../../src/store/policy-versions.js'
 import { serverState, withClient } from '../../../src/store/postgres-server-state.js'
 import type { CurrentServer } from '../../../src/store/server-of-record/record.js'
 import {
@@ -237,8 +240,9 @@ t.test('after the process stood still, what arrived meanwhile counts before any 
   await t.rejects(read(), { code: 'database_unavailable', facts: { reason: 'unconfirmed' } }, 'without a stall')
 })
 
-// proves: record-row-verified, record-admin-session-verified, record-token-verified
-t.test('a session, a token, or that there is none, counts only from the server of record', async (t) => {
+// proves: record-row-verified, record-session-verified, record-admin-session-verified, record-token-verified
+// proves: record-policy-verified, record-policy-text-verified, record-keys-verified
+t.test('sessions, tokens, policy and keys, or that there are none, count only from the server of record', async (t) => {
   const gateway = await startTestGateway(t)
   const { server } = await open(t, gateway.databaseUrl)
   const database = openDatabase({ server, poolSize: 1 })
@@ -257,6 +261,9 @@ t.test('a session, a token, or that there is none, counts only from the server o
     'a session': () => createSessionStore(watched, session).find(newSessionId()),
     'a session of the console': () => createAdminSessionStore(watched, session).find(newAdminSessionId()),
     'an API token': () => createAdminTokenStore(watched).find(Buffer.alloc(32)),
+    'the policy in force': () => createPolicyDeploymentStore(watched).inForce(),
+    'the text of a version': () => createPolicyVersionStore(watched).get(1),
+    'the signing keys': () => createSigningKeyStore(watched, ['another secret']).load(),
   }
   for (const [name, find] of Object.entries(finds)) {
     await t.rejects(find(), { code: 'database_unavailable' }, name)
