@@ -7,6 +7,7 @@ import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
 import { createDeployActs, type DeployActsDeps } from './admin/acts/policy-deploys.js'
 import { createDraftActs } from './admin/acts/policy-drafts.js'
+import { createImageActs } from './admin/acts/policy-images.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
 import type { AdminActs, CommandActs } from './admin/use-cases.js'
@@ -57,5 +58,6 @@ export function createActUseCases(deps: ActUseCasesDeps): CommandActs {
     groups: createGroupActs({ transaction, policy: groupPolicy }),
     keys: createKeyActs(transaction),
     drafts: createDraftActs({ transaction, policyHash }),
+    images: createImageActs(transaction),
   }
 }

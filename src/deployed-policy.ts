@@ -3,7 +3,6 @@
 import { runningConfig, type RunningConfig } from './config/running-config.js'
 import type { Config } from './config/config.js'
 import { reloadedChanges } from './config/config-changes.js'
-import { loadDatabasePolicy } from './config/policy-document.js'
 import { ConfigError, formatProblem } from './config/problem.js'
 import { GatehouseError, thrownFacts } from './core/errors.js'
 import {
@@ -14,6 +13,7 @@ import {
   type PolicyVersions,
 } from './core/policy-version.js'
 import { oneAtATime } from './core/one-at-a-time.js'
+import type { LoadDatabasePolicy } from './database-policy.js'
 import type { Own } from './lifecycle.js'
 import { startRecurring } from './recurring.js'
 import type { PolicyDeploymentStore } from './store/policy-deployments.js'
@@ -43,6 +43,7 @@ export interface DeployedPolicy {
 export interface DeployedPolicyDeps {
   readonly store: Pick<PolicyDeploymentStore, 'inForce' | 'unanswered' | 'answer' | 'addAgain'>
   readonly versions: Pick<PolicyVersions, 'get'>
+  readonly load: LoadDatabasePolicy
   /** Its id in the table of replicas. */
   readonly replica: string
   /** Its host and port. */
@@ -116,7 +117,7 @@ function createAdoption(loader: Loader, deps: DeployedPolicyDeps) {
       }
       if (newest === undefined || isSame(newest, inForce?.version)) return
       if (unusable?.version === newest.number && performance.now() - unusable.at < AGAIN_MS) return
-      const loaded = loader.load(newest, await textOf(newest, deps))
+      const loaded = await loader.load(newest, await textOf(newest, deps))
       if ('error' in loaded) return refuse(newest, loaded.error)
       const changes = inForce === undefined ? [] : reloadedChanges(inForce.config, loaded.config)
       inForce = { version: newest, config: loaded.config }
@@ -149,8 +150,8 @@ function isSame(one: DeployedVersion, other: DeployedVersion | undefined): boole
 
 /** A database that was restored, or that has lost history, must not bring an earlier policy into force. */
 async function addAgain({ version, config }: InForce, { store, name, log }: DeployedPolicyDeps): Promise<void> {
-  const { text, hash } = config.policyText
-  const lost = { text, hash, number: version.number, author: `replica:${name}`, release: VERSION }
+  const { images, policyText: { text, hash } } = config
+  const lost = { text, hash, number: version.number, author: `replica:${name}`, release: VERSION, images }
   const number = await store.addAgain(lost)
   if (number === undefined) return
   log.error({ lost: version.number, version: number }, 'the database had lost the policy in force: it is added again')
@@ -165,29 +166,32 @@ async function textOf({ number }: DeployedVersion, { versions }: DeployedPolicyD
 type Loader = ReturnType<typeof createLoader>
 
 /** Loads policies beside the file. */
-function createLoader(file: () => Config, { store, replica, compile }: DeployedPolicyDeps) {
+function createLoader(file: () => Config, { store, load, replica, compile }: DeployedPolicyDeps) {
   /** What was tried last is in force without being loaded again: ten thousand rows take a while. */
   let tried: { readonly text: string, readonly base: Config, readonly config: Config } | undefined
-  const loaded = (text: string, name: string): Config => {
+  const loaded = async (text: string, name: string): Promise<Config> => {
     const base = file()
     if (tried?.text === text && tried.base === base) return named(tried.config, name)
-    const { config } = loadDatabasePolicy(text, base, name)
+    const { config } = await load(text, base, name)
     compile(config)
     return config
   }
-  const judge = (text: string): string | null => {
+  const judge = async (text: string): Promise<string | null> => {
     try {
-      tried = { text, base: file(), config: loaded(text, 'trial') }
+      tried = { text, base: file(), config: await loaded(text, 'trial') }
       return null
     } catch (error) {
       return reasonOf(error)
     }
   }
   return {
-    load(version: DeployedVersion, text: string): { readonly config: Config } | { readonly error: unknown } {
+    async load(
+      version: DeployedVersion,
+      text: string,
+    ): Promise<{ readonly config: Config } | { readonly error: unknown }> {
       try {
         requireKnownSchema(version)
-        const config = loaded(text, versionName(version.number))
+        const config = await loaded(text, versionName(version.number))
         tried = undefined
         return { config }
       } catch (error) {
@@ -195,7 +199,7 @@ function createLoader(file: () => Config, { store, replica, compile }: DeployedP
       }
     },
     async answerTrials(): Promise<void> {
-      for (const { id, text } of await store.unanswered(replica)) await store.answer(id, replica, judge(text))
+      for (const { id, text } of await store.unanswered(replica)) await store.answer(id, replica, await judge(text))
     },
   }
 }

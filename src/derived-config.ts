@@ -36,7 +36,7 @@ export function accessInForce(
 export function themeInForce({ branding, applications, images }: ReloadableConfig, publicUrl: string): Theme {
   const imageAt = (path: string | undefined) => images.find((image) => image.path === path)
   return createTheme({
-    branding: { name: branding.name, color: branding.color, logo: imageAt(branding.logoFile) },
+    branding: { name: branding.name, color: branding.color, logo: imageAt(branding.logo ?? branding.logoFile) },
     applications: withAddresses(
       applications.map(({ host, name, icon }) => ({ host, name, icon: imageAt(icon) })),
       new URL(publicUrl).protocol,

@@ -2,29 +2,45 @@
 import { createHash } from 'node:crypto'
 import { asWritten } from './config/as-written.js'
 import type { Config } from './config/config.js'
+import type { ImageFile } from './config/images.js'
 import { loadPolicy, type LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
 import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { DraftFinding, DraftJudgement } from './core/policy-draft.js'
+import type { PolicyImages } from './core/policy-image.js'
+import { imagesNamedIn } from './database-policy.js'
 
 /** Judgements that are kept: a page shows the same text again and again. */
 const MOST_KEPT = 8
 
-export type JudgeDraft = (text: string) => DraftJudgement
+export type JudgeDraft = (text: string) => Promise<DraftJudgement>
 
-export function createDraftJudge(running: RunningConfig, env: Environment): JudgeDraft {
+interface Surroundings {
+  /** What the draft would run beside. */
+  readonly inForce: Config
+  readonly env: Environment
+  /** Images that the text may name, where the policy is in the database. */
+  readonly uploaded: readonly ImageFile[]
+}
+
+/** @param images of policies in the database */
+export function createDraftJudge(
+  running: RunningConfig,
+  { env, images }: { readonly env: Environment, readonly images: Pick<PolicyImages, 'namedIn'> },
+): JudgeDraft {
   const inForce = memoizeByConfig(running.current, () => ({
     config: wholeConfig(running),
     kept: new Map<string, DraftJudgement>(),
   }))
-  return (text) => {
+  return async (text) => {
     const { config, kept } = inForce()
-    const key = createHash('sha256').update(text).digest('base64')
+    const uploaded = config.policy.source === 'database' ? await imagesNamedIn(text, images) : []
+    const key = createHash('sha256').update(JSON.stringify([text, uploaded.map(({ path }) => path)])).digest('base64')
     const known = kept.get(key)
     if (known !== undefined) return known
-    const judgement = judgeDraft(text, config, env)
+    const judgement = judgeDraft(text, { inForce: config, env, uploaded })
     const [oldest] = kept.keys()
     if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest)
     kept.set(key, judgement)
@@ -32,10 +48,9 @@ export function createDraftJudge(running: RunningConfig, env: Environment): Judg
   }
 }
 
-/** @param inForce what the draft would run beside */
-export function judgeDraft(text: string, inForce: Config, env: Environment): DraftJudgement {
-  const found = load(text, inForce, env)
-  const shown = findingsShown(found, text, inForce, env)
+export function judgeDraft(text: string, surroundings: Surroundings): DraftJudgement {
+  const found = load(text, surroundings)
+  const shown = findingsShown(found, text, surroundings)
   if (found instanceof ConfigError) return { problems: shown, warnings: [], policy: undefined }
   const { config } = found
   const { groupMapping, access, policyText: { hash } } = config
@@ -43,9 +58,9 @@ export function judgeDraft(text: string, inForce: Config, env: Environment): Dra
   return { problems: [], warnings: shown, policy }
 }
 
-function load(text: string, inForce: Config, env: Environment): LoadedPolicy | ConfigError {
+function load(text: string, { inForce, env, uploaded }: Surroundings): LoadedPolicy | ConfigError {
   try {
-    return loadPolicy(text, inForce, { name: 'draft', env })
+    return loadPolicy(text, inForce, { name: 'draft', env, uploaded })
   } catch (error) {
     if (error instanceof ConfigError) return error
     throw error
@@ -63,13 +78,14 @@ function findingsOf(found: LoadedPolicy | ConfigError): readonly ConfigProblem[]
 function findingsShown(
   found: LoadedPolicy | ConfigError,
   text: string,
-  inForce: Config,
-  env: Environment,
+  surroundings: Surroundings,
 ): readonly DraftFinding[] {
   const findings = findingsOf(found)
   if (!text.includes('${') || findings.length === 0) return findings.map((each) => finding(each, true))
-  const others = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value && ofSameForm(value)]))
-  const same = new Set(findingsOf(load(text, inForce, others)).map(keyOf))
+  const others = Object.fromEntries(
+    Object.entries(surroundings.env).map(([name, value]) => [name, value && ofSameForm(value)]),
+  )
+  const same = new Set(findingsOf(load(text, { ...surroundings, env: others })).map(keyOf))
   return findings.map((each) => finding(each, same.has(keyOf(each)))) // guard: policy-draft-no-values
 }
 

@@ -1,6 +1,7 @@
 // The use cases of drafts of the policy, put together: what is wrong with them, who would gain and lose what, and which
 // requests would be decided otherwise.
 import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
+import { createPolicyImagesAdmin } from './admin/policy-images.js'
 import { createPolicyPreviewAdmin } from './admin/policy-preview.js'
 import type { SampledRequests } from './admin/request-comparison.js'
 import type { AdminUseCases } from './admin/use-cases.js'
@@ -12,6 +13,7 @@ import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
+import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
 import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
@@ -27,14 +29,15 @@ export interface DraftUseCaseDeps {
 export function createDraftUseCases(
   config: RunningConfig,
   { database, env = process.env, log }: DraftUseCaseDeps,
-): Pick<AdminUseCases, 'policyDrafts' | 'policyPreview'> {
+): Pick<AdminUseCases, 'policyDrafts' | 'policyImages' | 'policyPreview'> {
   const policyHash = (): string => config.current().policyText.hash
+  const images = createPolicyImages(database)
   const policyDrafts = createPolicyDraftsAdmin({
     source: config.startup.policy.source,
     drafts: createPolicyDrafts(database),
     versions: createPolicyVersionStore(database),
     versionOf: (hash) => database.ask((db) => versionOf(db, hash)),
-    judge: createDraftJudge(config, env),
+    judge: createDraftJudge(config, { env, images }),
     policyHash,
   })
   const policyPreview = createPolicyPreviewAdmin({
@@ -47,7 +50,7 @@ export function createDraftUseCases(
     sampled: () => requestsSampled(database, { ...config.startup, access: config.current().access }, config.shown()),
     failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
   })
-  return { policyDrafts, policyPreview }
+  return { policyDrafts, policyPreview, policyImages: createPolicyImagesAdmin(images) }
 }
 
 /** @param shown what is in force, for people to read @returns undefined: none are sampled */

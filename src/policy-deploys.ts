@@ -2,11 +2,12 @@
 import { countChanges } from './admin/policy-preview.js'
 import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
 import type { Config } from './config/config.js'
-import { loadDatabasePolicy } from './config/policy-document.js'
 import type { PolicyDeployments } from './core/policy-version.js'
+import { databasePolicyLoader } from './database-policy.js'
 import type { Database } from './store/database.js'
 import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
+import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
 import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
@@ -24,12 +25,13 @@ export function createPolicyDeploys(
   deploy?: PolicyDeployments['deploy'],
 ): PolicyDeploysAdmin {
   const deployments = createPolicyDeploymentStore(database)
+  const load = databasePolicyLoader(createPolicyImages(database))
   return createPolicyDeploysAdmin({
     source: file.policy.source,
     deployments: deploy === undefined ? deployments : { ...deployments, deploy },
     versions: createPolicyVersionStore(database),
-    judge(text) {
-      const { config: { groupMapping, policyText }, warnings } = loadDatabasePolicy(text, file, name)
+    async judge(text) {
+      const { config: { groupMapping, policyText }, warnings } = await load(text, file, name)
       const findings = warnings.map(({ path, code, message }) => ({ path, code, message }))
       return { text: policyText.text, hash: policyText.hash, findings, groupMapping }
     },

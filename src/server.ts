@@ -18,6 +18,7 @@ import { dialects } from './http/forward-auth/dialects/index.js'
 import { drainAndClose } from './http/drain.js'
 import { createLifecycle, type Lifecycle } from './lifecycle.js'
 import { createManagementServer } from './management-server.js'
+import { databasePolicyLoader } from './database-policy.js'
 import { openDeployedPolicy, type DeployedPolicy } from './deployed-policy.js'
 import { pipelineInForce, requireUsable, type PipelineDeps } from './derived-config.js'
 import { openPolicyApplications } from './policy-applications.js'
@@ -28,6 +29,7 @@ import { createReevaluationSchedule, type ReevaluationSchedule } from './reevalu
 import { warnOfMissingGroups } from './store/missing-groups.js'
 import { openActivity } from './store/activity.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
+import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
@@ -148,7 +150,8 @@ async function openPolicy(
     pipelineInForce(config, { customStep, tracer })
   }
   const store = createPolicyDeploymentStore(database)
-  const deployed = await openDeployedPolicy(given, { store, versions, replica, name, compile, own, log })
+  const load = databasePolicyLoader(createPolicyImages(database))
+  const deployed = await openDeployedPolicy(given, { store, versions, load, replica, name, compile, own, log })
   const apply = openPolicyApplications(deployed.config, { database, version: deployed.version, own, log })
   const look = (): void => {
     deployed.look()

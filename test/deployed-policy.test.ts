@@ -273,6 +273,44 @@ t.test('the database loses the version in force: it is in force again, under a h
   t.notOk(await isOpen(gateway, '/a'))
 })
 
+// proves: policy-image-uploaded
+t.test('a policy names uploaded images: every replica serves them, also where the database loses them', async (t) => {
+  const { gateway, query, write, policy } = await scene(t)
+  const second = await secondReplica(t, gateway)
+  const named = (icon: string) => ({
+    ...POLICY,
+    branding: { logo: 'logo.png' },
+    applications: [{ host: 'app.test', name: 'App', icon }],
+  })
+  const missing = await policy('deploy', write('a.yaml', named('app.png')), '--message', 'A')
+  t.match(missing, { status: 78, stderr: /branding\.logo names the image logo\.png, which was not uploaded/ })
+  const png = Buffer.from('\x89PNG\r\n\x1a\n a', 'latin1')
+  const logo = write('logo.png', '')
+  writeFileSync(logo, png)
+  await policy('add-image', logo)
+  await policy('add-image', logo, '--name', 'app.png')
+  t.match(await policy('deploy', write('a.yaml', named('app.png')), '--message', 'A'), { status: 0 })
+  const file = write('b.yaml', { ...named('app.png'), branding: { logoFile: 'logo.png' } })
+  t.match(await policy('check', file), { status: 78, stderr: /branding\.logoFile names the file logo\.png/ })
+  const logoAt = async (asked: TestGateway) => {
+    const { text } = await asked.ask('/nothing-here', { headers: { accept: 'text/html' } })
+    return /src="[^"]*(\/oauth2\/assets\/[0-9a-f]+\.png)"/.exec(text)?.[1]
+  }
+  for (const each of [gateway, second]) {
+    t.ok(await until(async () => await logoAt(each) !== undefined))
+    const sent = await each.ask(await logoAt(each) ?? '')
+    t.match([sent.status, sent.headers.get('content-type')], [200, 'image/png'])
+    t.match(sent.headers.get('content-security-policy'), /^default-src 'none'.*; sandbox$/)
+    t.equal(sent.headers.get('x-content-type-options'), 'nosniff')
+  }
+  await query(`alter table policy_versions disable trigger all; delete from policy_versions;
+    alter table policy_versions enable trigger all; delete from policy_images`)
+  t.ok(await until(async () => (await query('select from policy_versions')).length === 1), 'it is added again')
+  t.same(await query('select name from policy_images order by name'), [{ name: 'app.png' }, { name: 'logo.png' }])
+  const third = await secondReplica(t, gateway)
+  t.ok(await logoAt(third))
+})
+
 // proves: policy-schema
 t.test('a version of a newer release: a replica does not start on it, and says which release does', async (t) => {
   const { gateway, query, write, policy } = await scene(t)

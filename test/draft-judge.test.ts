@@ -29,7 +29,7 @@ function judgeIn(t: Test) {
   let { config } = loadConfig(file, { env: ENV })
   const running = runningConfig(() => config)
   return {
-    judge: createDraftJudge(running, ENV),
+    judge: createDraftJudge(running, { env: ENV, images: { namedIn: async () => [] } }),
     running,
     reload(text: string) {
       writeFileSync(file, text)
@@ -38,53 +38,51 @@ function judgeIn(t: Test) {
   }
 }
 
-t.test('the text in force can be used, and is the same policy', (t) => {
+t.test('the text in force can be used, and is the same policy', async (t) => {
   const { judge, running } = judgeIn(t)
   const { text, hash } = running.current().policyText
-  t.match(judge(text), { problems: [], policy: { hash, groupMapping: [{ groups: ['Engineers'] }] } })
-  t.end()
+  t.match(await judge(text), { problems: [], policy: { hash, groupMapping: [{ groups: ['Engineers'] }] } })
 })
 
 // proves: policy-draft-no-values
-t.test('no finding has the value of a variable', (t) => {
+t.test('no finding has the value of a variable', async (t) => {
   const { judge, running } = judgeIn(t)
   const { text } = running.current().policyText
-  const { warnings } = judge(`${text.replace('authenticated', 'authenticated, enforce: false')}defaultGroups: [A]\n`)
+  const { warnings } = await judge(
+    `${text.replace('authenticated', 'authenticated, enforce: false')}defaultGroups: [A]\n`,
+  )
   const found = (code: string) => warnings.filter((each) => each.code === code)
   t.match(found('shadow_rule_alone'), [{ line: 3, path: 'access.rules[0].hosts[0]', message: /about \$\{HOST\},/ }, {}])
   t.match(found('default_groups_lost'), [{ line: 4, message: /defaultGroups/ }], 'what no variable is in is said')
   const rule = 'access: { rules: [{ hosts: [a.corp.test], networks: ["${HOST}"], allow: Anyone }] }\n'
-  const { problems, policy } = judge(rule)
+  const { problems, policy } = await judge(rule)
   t.match(problems, [{ path: 'access.rules[0].networks[0]' }, { path: 'access.rules[0].allow', message: /./ }])
   t.equal(policy, undefined)
   const rules = '{ hosts: ["${INSIDE}"], allow: authenticated }, { hosts: [wiki.corp.test], allow: anyone }'
   t.match(
-    judge(`access: { rules: [${rules}] }\n`).warnings.filter(({ code }) => code === 'rule_never_decides'),
+    (await judge(`access: { rules: [${rules}] }\n`)).warnings.filter(({ code }) => code === 'rule_never_decides'),
     [{ message: null, remedy: null }],
     'a finding that depends on the value is not explained',
   )
   t.notMatch(JSON.stringify([warnings, problems]), /outside\.test/)
-  t.end()
 })
 
-t.test('variables that the policy in force does not use are not there', (t) => {
+t.test('variables that the policy in force does not use are not there', async (t) => {
   const { judge } = judgeIn(t)
   for (const name of ['OTHER', 'ENTRA_CLIENT_SECRET', 'HOME', 'NOT_SET']) {
-    const { problems } = judge(`access: { rules: [{ hosts: ["\${${name}}"], allow: anyone }] }\n`)
+    const { problems } = await judge(`access: { rules: [{ hosts: ["\${${name}}"], allow: anyone }] }\n`)
     t.match(problems, [{ line: 1, code: 'env_unset' }], name)
     t.notMatch(JSON.stringify(problems), /of the machine|client-secret/, name)
   }
-  t.end()
 })
 
-t.test('a judgement is kept until another configuration is in force', (t) => {
+t.test('a judgement is kept until another configuration is in force', async (t) => {
   const { judge, reload } = judgeIn(t)
   const text = 'access: { rules: [{ hosts: ["${HOST}"], allow: authenticated }] }\n'
-  const first = judge(text)
-  t.equal(judge(text), first)
-  for (let n = 0; n < 20; n++) judge(`# ${n}\n`)
-  t.match(judge(text), { problems: [] })
+  const first = await judge(text)
+  t.equal(await judge(text), first)
+  for (let n = 0; n < 20; n++) await judge(`# ${n}\n`)
+  t.match(await judge(text), { problems: [] })
   reload(FILE.replace('"${HOST}"', 'wiki.outside.test'))
-  t.match(judge(text).problems, [{ code: 'env_unset' }])
-  t.end()
+  t.match((await judge(text)).problems, [{ code: 'env_unset' }])
 })

@@ -73,7 +73,7 @@ export interface PolicyDeployPorts {
   readonly deployments: PolicyDeployments
   readonly versions: PolicyVersions
   /** @throws ConfigError with every problem of the text */
-  readonly judge: (text: string) => JudgedPolicy
+  readonly judge: (text: string) => Promise<JudgedPolicy>
   readonly superusers: SuperuserReads
   /** Of the preview, or else counted now. */
   readonly counts: (policy: JudgedPolicy, change: DeployedChange) => Promise<ChangeCounts>
@@ -92,7 +92,7 @@ export function createPolicyDeploysAdmin(ports: PolicyDeployPorts): PolicyDeploy
   const { source, deployments, versions, judge, release } = ports
   const deploy: PolicyDeploysAdmin['deploy'] = async (given, options, acting) => {
     if (source === 'file') throw sourceIsFile() // guard: policy-deploy-source
-    const judged = judge(given)
+    const judged = await judge(given)
     const { text, groupMapping, hash, findings } = judged
     const inForce = await deployments.inForce()
     const { message, preview, without = [], onto = inForce?.number ?? null, confirm, apply } = options

@@ -20,7 +20,7 @@ export interface PolicyDraftsAdmin {
   /** @throws GatehouseError `policy_draft_unknown` */
   get(id: string): Promise<PolicyDraft & Staleness>
   /** As if the text stood in the configuration in force. */
-  judge(text: string): DraftJudgement
+  judge(text: string): Promise<DraftJudgement>
   /** Number of the version in force; undefined: it is not recorded yet. */
   inForce(): Promise<number | undefined>
   /**
@@ -47,7 +47,7 @@ export interface PolicyDraftsPorts {
   readonly versions: Pick<PolicyVersions, 'get'>
   /** The newest version with this hash. */
   readonly versionOf: (hash: string) => Promise<number | undefined>
-  readonly judge: (text: string) => DraftJudgement
+  readonly judge: (text: string) => Promise<DraftJudgement>
   /** Hash of the policy in force. */
   readonly policyHash: () => string
 }
@@ -76,18 +76,18 @@ export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsA
     },
     async diff(id, against) {
       const draft = await get(id)
-      return diffOf(await knownVersion(versions, against === 'base' ? draft.base : await inForce()), draft, ports)
+      return await diffOf(await knownVersion(versions, against === 'base' ? draft.base : await inForce()), draft, ports)
     },
   }
 }
 
-function diffOf(
+async function diffOf(
   { number, text: before }: VersionDetails,
   { id, text: after }: PolicyDraft,
   { judge }: PolicyDraftsPorts,
-): DraftDiff {
+): Promise<DraftDiff> {
   // Only of a text that was accepted is it known that its aliases do not multiply.
-  const isUsable = judge(after).policy !== undefined // guard: policy-draft-aliases
+  const isUsable = (await judge(after)).policy !== undefined // guard: policy-draft-aliases
   return {
     version: number,
     changes: isUsable ? changesBetween(before, after) : undefined,

@@ -66,7 +66,7 @@ export function createPolicyPreviewAdmin(ports: PolicyPreviewPorts): PolicyPrevi
   let isClosed = false
   let current: Promise<void> | undefined
   const judged = async (draft: string): Promise<Judged | undefined> => {
-    const { policy } = drafts.judge((await drafts.get(draft)).text)
+    const { policy } = await drafts.judge((await drafts.get(draft)).text)
     return policy && { policy, key: { draftHash: policy.hash, policyHash: policyHash() } }
   }
   return {

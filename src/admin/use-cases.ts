@@ -8,6 +8,7 @@ import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
 import type { DeployActs } from './acts/policy-deploys.js'
 import type { DraftActs } from './acts/policy-drafts.js'
+import type { ImageActs } from './acts/policy-images.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
 import type { AuditAdmin } from './audit.js'
@@ -22,6 +23,7 @@ import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
 import type { PolicyDraftsAdmin } from './policy-drafts.js'
+import type { PolicyImagesAdmin } from './policy-images.js'
 import type { PolicyPreviewAdmin } from './policy-preview.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
@@ -42,6 +44,7 @@ export interface CommandActs {
   readonly groups: GroupActs
   readonly keys: KeyActs
   readonly drafts: DraftActs
+  readonly images: ImageActs
 }
 
 /** Each part of the console adds its own member. */
@@ -60,6 +63,7 @@ export interface AdminUseCases {
   readonly policyVersions: PolicyVersionsAdmin
   readonly policyDrafts: PolicyDraftsAdmin
   readonly policyPreview: PolicyPreviewAdmin
+  readonly policyImages: PolicyImagesAdmin
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

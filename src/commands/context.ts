@@ -49,17 +49,24 @@ export async function readConfigInForce(options: CommonOptions): Promise<LoadedC
 /** The file's configuration as it is, where no policy was deployed. */
 async function withDeployedPolicy(file: Config, database: Database): Promise<Config> {
   if (file.policy.source === 'file') return file
-  const [{ createPolicyDeploymentStore }, { createPolicyVersionStore }, { loadDatabasePolicy }, { configWithPolicy }] =
-    await Promise.all([
-      import('../store/policy-deployments.js'),
-      import('../store/policy-versions.js'),
-      import('../config/policy-document.js'),
-      import('../config/running-config.js'),
-    ])
+  const [
+    { createPolicyDeploymentStore },
+    { createPolicyVersionStore },
+    { createPolicyImages },
+    { databasePolicyLoader },
+    { configWithPolicy },
+  ] = await Promise.all([
+    import('../store/policy-deployments.js'),
+    import('../store/policy-versions.js'),
+    import('../store/policy-images.js'),
+    import('../database-policy.js'),
+    import('../config/running-config.js'),
+  ])
   const inForce = await createPolicyDeploymentStore(database).inForce()
   const version = inForce && await createPolicyVersionStore(database).get(inForce.number)
   if (version === undefined) return file
-  const policy = loadDatabasePolicy(version.text, file, versionName(version.number))
+  const load = databasePolicyLoader(createPolicyImages(database))
+  const policy = await load(version.text, file, versionName(version.number))
   return configWithPolicy(file, policy.config)
 }
 

@@ -39,6 +39,9 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   'policy rollback version': 'the number of the version whose text is deployed again',
   'policy diff from': 'the number of a version',
   'policy diff to': 'the number of another one; the newest without it',
+  'policy add-image file': 'PNG, JPEG or WebP of at most 256 kB',
+  'policy export-image name': 'the name of an uploaded image',
+  'policy export-image file': 'where the image is written',
   'policy export version': 'its number; the newest without it',
   'access check file': 'YAML: a list of { user | groups | nobody, method, url, expect: allow | deny | sign-in, rule }',
   'completion shell': 'the shell that asks',
@@ -100,6 +103,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'policy rollback': ['gatehouse policy rollback 17 --message "Back to the version of Monday" --apply now'],
   'policy apply': ['gatehouse policy apply'],
+  'policy images': ['gatehouse policy images'],
+  'policy add-image': [
+    'gatehouse policy add-image contoso.png',
+    'gatehouse policy add-image logo-2027.png --name contoso-2027.png',
+  ],
+  'policy export-image': ['gatehouse policy export-image contoso.png contoso.png'],
   'policy export': ['gatehouse policy export > policy.yaml'],
   'access check': [
     'gatehouse access check expectations.yaml',

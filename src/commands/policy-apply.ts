@@ -44,17 +44,23 @@ export async function finished(admin: PolicyApplyAdmin, version: number): Promis
 }
 
 export async function policyApplyAdmin({ database, file }: CommandContext): Promise<PolicyApplyAdmin> {
-  const [{ appliedPolicy, createPolicyApply }, { createPolicyVersionStore }, { loadDatabasePolicy }] = await Promise
-    .all([
-      import('../policy-applications.js'),
-      import('../store/policy-versions.js'),
-      import('../config/policy-document.js'),
-    ])
+  const [
+    { appliedPolicy, createPolicyApply },
+    { createPolicyVersionStore },
+    { createPolicyImages },
+    { databasePolicyLoader },
+  ] = await Promise.all([
+    import('../policy-applications.js'),
+    import('../store/policy-versions.js'),
+    import('../store/policy-images.js'),
+    import('../database-policy.js'),
+  ])
+  const load = databasePolicyLoader(createPolicyImages(database))
   return createPolicyApply(file, {
     database,
     async policyOf(version) {
       const known = await createPolicyVersionStore(database).get(version)
-      return known && appliedPolicy(loadDatabasePolicy(known.text, file, versionName(version)).config)
+      return known && appliedPolicy((await load(known.text, file, versionName(version))).config)
     },
     log: { warn: ({ username }: { username?: string }, text) => printNote(`gatehouse: ${username ?? ''}: ${text}`) },
   })

@@ -312,6 +312,28 @@ function addPolicyCommands(program: Command, define: Define): void {
     async () => (await import('./policy.js')).policyPreview,
   ).option('--live', 'read Graph now instead of using the last readings')
   addDeployCommands(policy, define)
+  addImageCommands(policy, define)
+}
+
+function addImageCommands(policy: Command, define: Define): void {
+  define(
+    policy,
+    'images',
+    'list the images that were uploaded for policies in the database',
+    async () => (await import('./policy-images.js')).policyImages,
+  )
+  define(
+    policy,
+    'add-image <file>',
+    'upload an image; it never changes',
+    async () => (await import('./policy-images.js')).policyAddImage,
+  ).option('--name <name>', 'as the policy names it; without it, the name of the file')
+  define(
+    policy,
+    'export-image <name> <file>',
+    'write an uploaded image into a file',
+    async () => (await import('./policy-images.js')).policyExportImage,
+  )
 }
 
 function addDeployCommands(policy: Command, define: Define): void {

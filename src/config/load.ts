@@ -142,7 +142,8 @@ function paths(file: string, files: Files, { customSteps, images }: Found): Path
       customSteps.push(step)
       return undefined
     },
-    unusableImage(path) {
+    unusableImage(path, place) {
+      if (place === 'uploaded') return noUploads(path)
       const read = readImage(path, files)
       if ('code' in read) return read
       images.push(read)
@@ -158,4 +159,12 @@ function paths(file: string, files: Files, { customSteps, images }: Found): Path
       }
     },
   }
+}
+
+function noUploads(name: string): ValueProblem {
+  return valueProblem(
+    'image_uploaded',
+    `names the uploaded image ${name}, which policies in the database alone can use`,
+    'Name a file of this machine: logoFile.',
+  )
 }

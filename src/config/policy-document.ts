@@ -27,6 +27,8 @@ export interface PolicyDocumentOptions {
   /** How problems name the text: the name of a file, or `draft`. */
   readonly name: string
   readonly env: Environment
+  /** Images that were uploaded, by their names in `path`; a policy of the configuration file has none. */
+  readonly uploaded?: readonly ImageFile[]
 }
 
 /** As for a configuration file. */
@@ -47,11 +49,12 @@ function ofPolicy({ properties = {}, required = [], ...shape }: Shape): Shape {
  * @param inForce what the policy would run beside
  * @throws ConfigError with every problem of the text, in its order
  */
-export function loadPolicy(text: string, inForce: Config, { name, env }: PolicyDocumentOptions): LoadedPolicy {
+export function loadPolicy(text: string, inForce: Config, options: PolicyDocumentOptions): LoadedPolicy {
+  const { name, env, uploaded = [] } = options
   const report = createReport(name)
   const yaml = text.length > MAX_LENGTH ? tooLong(report) : parseYaml(text, report, POLICY_KEYS)
   const used: Used = { customSteps: [], images: [] }
-  const draft = yaml && readPolicy(yaml, report, inForce, { env: variablesOf(inForce, env), used })
+  const draft = yaml && readPolicy(yaml, report, inForce, { env: variablesOf(inForce, env), used, uploaded })
   if (report.problems.length > 0 || draft === undefined || yaml === undefined) {
     throw new ConfigError(inOrder(report.problems.map(inPlaceOfUnknown)))
   }
@@ -65,8 +68,12 @@ export function loadPolicy(text: string, inForce: Config, { name, env }: PolicyD
  * @param file the configuration file, beside which it runs
  * @throws ConfigError as loadPolicy
  */
-export function loadDatabasePolicy(text: string, file: Config, name: string): LoadedPolicy {
-  return loadPolicy(text, file, { name, env: {} })
+export function loadDatabasePolicy(
+  text: string,
+  file: Config,
+  { name, uploaded }: Required<Omit<PolicyDocumentOptions, 'env'>>,
+): LoadedPolicy {
+  return loadPolicy(text, file, { name, env: {}, uploaded })
 }
 
 interface Used {
@@ -78,11 +85,15 @@ function readPolicy(
   yaml: YamlFile,
   report: Report,
   inForce: Config,
-  { env, used }: { readonly env: Environment, readonly used: Used },
+  { env, used, uploaded }: {
+    readonly env: Environment
+    readonly used: Used
+    readonly uploaded: readonly ImageFile[]
+  },
 ): Draft | undefined {
   const files = createFiles(() => '') // nothing is read
   const refusesVariables = inForce.policy.source === 'database'
-  const inUse = { ...filesInForce(inForce, used), refusesVariables }
+  const inUse = { ...filesInForce(inForce, used, uploaded), refusesVariables }
   const context = { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...inUse }
   const { contents } = yaml.doc
   // an empty text is the policy in which every key has its default value
@@ -107,9 +118,9 @@ function variablesOf({ policyText: { canonical } }: Config, env: Environment): E
 function filesInForce(
   { customSteps, images, policy: { source } }: Config,
   used: Used,
+  uploaded: readonly ImageFile[],
 ): Pick<ReadContext, 'resolvePath' | 'unreadable' | 'unusableStep' | 'unusableImage'> {
   const isDeployed = source === 'database'
-  const imageAt = (path: string) => images.find((image) => image.path === path)
   return {
     resolvePath: (path) => images.find((image) => image.path.endsWith(`/${path.replace(/^\.\//, '')}`))?.path ?? path,
     unreadable: (path) => isDeployed ? noFile(path) : notInForce(path),
@@ -119,9 +130,10 @@ function filesInForce(
       used.customSteps.push(step)
       return undefined
     },
-    unusableImage(path) {
-      const image = imageAt(path)
-      if (image === undefined) return isDeployed ? noFile(path) : notInForce(path)
+    unusableImage(path, place) {
+      if (place === (isDeployed ? 'file' : 'uploaded')) return isDeployed ? noFile(path) : notInForce(path)
+      const image = (isDeployed ? uploaded : images).find((each) => each.path === path)
+      if (image === undefined) return isDeployed ? notUploaded(path) : notInForce(path) // guard: policy-image-uploaded
       used.images.push(image)
       return undefined
     },
@@ -149,6 +161,14 @@ function noFile(path: string) {
     'policy_file',
     `names the file ${path}`,
     'A policy in the database names no files of a machine: take the key away.',
+  )
+}
+
+function notUploaded(name: string) {
+  return valueProblem(
+    'image_unknown',
+    `names the image ${name}, which was not uploaded`,
+    'Upload it in the console (Drafts, Images), or with: gatehouse policy add-image FILE',
   )
 }
 

@@ -1,6 +1,7 @@
 // What every reader of the configuration is given: the file, the schema, the environment, and where problems go.
 import type { Environment } from '../core/environment.js'
 import type { Files } from './files.js'
+import type { ImagePlace } from './kinds/kind.js'
 import type { ValueProblem } from './problem.js'
 import type { Report } from './report.js'
 import type { Shape } from './schema-shape.js'
@@ -20,5 +21,5 @@ export interface ReadContext {
   readonly resolvePath: (path: string) => string
   readonly unreadable: (path: string) => ValueProblem | undefined
   readonly unusableStep: (name: string) => ValueProblem | undefined
-  readonly unusableImage: (path: string) => ValueProblem | undefined
+  readonly unusableImage: (path: string, place: ImagePlace) => ValueProblem | undefined
 }

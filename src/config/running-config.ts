@@ -82,10 +82,13 @@ function withPolicy(file: () => Config, policy: () => Config | undefined): () =>
   }
 }
 
+/** What a version of the policy brings. */
+const DEPLOYED_KEYS = [...POLICY_KEYS, 'policyText', 'images'] as const
+
 /** @param policy as it was loaded (policy-document.ts) */
 export function configWithPolicy(file: Config, policy: Config): Config {
-  const own = Object.fromEntries([...POLICY_KEYS, 'policyText' as const].map((key) => [key, policy[key]]))
-  return { ...file, ...own as Pick<Config, typeof POLICY_KEYS[number] | 'policyText'>, ...sourceOf(file, policy) }
+  const own = Object.fromEntries(DEPLOYED_KEYS.map((key) => [key, policy[key]]))
+  return { ...file, ...own as Pick<Config, typeof DEPLOYED_KEYS[number]>, ...sourceOf(file, policy) }
 }
 
 /** Rows and rules stand in the policy; findings are those of both. */

@@ -4,6 +4,7 @@ import type { Holdings } from './ceiling.js'
 import type { GroupsUnit } from './group-acts.js'
 import type { PersonView } from './people.js'
 import type { DraftsUnit } from './policy-draft.js'
+import type { ImagesUnit } from './policy-image.js'
 import type { KeptPreview } from './policy-preview.js'
 import type { NewDeployment } from './policy-version.js'
 import type { TokenKind } from './token.js'
@@ -76,6 +77,7 @@ export interface ActUnit {
   readonly keys: KeysUnit
   readonly drafts: DraftsUnit
   readonly policy: PolicyUnit
+  readonly images: ImagesUnit
 }
 
 /** Deploys of the policy, where it is in the database. */

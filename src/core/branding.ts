@@ -1,12 +1,6 @@
 // The organisation's appearance of the pages, and the applications on the home page.
 
-export interface Image {
-  /** 64 hex characters. */
-  readonly sha256: string
-  readonly type: 'image/png' | 'image/jpeg' | 'image/webp' | 'image/svg+xml'
-  /** A function, so that bytes are neither compared nor logged: the hash stands for them. */
-  content(): Buffer
-}
+import type { Image } from './image.js'
 
 export interface Branding {
   /** Undefined: Gatehouse's own. */

@@ -23,6 +23,7 @@ import { peopleUnit } from './act-people.js'
 import { tokenUnit } from './act-tokens.js'
 import { rotateKeys } from './keys.js'
 import { draftsUnit } from './policy-drafts.js'
+import { imagesUnit } from './policy-images.js'
 import { stillActive } from './sessions.js'
 
 export const ACT_REFUSED = 'act.refused'
@@ -51,6 +52,7 @@ export function createActTransaction(
         groups: groupsUnit(tx),
         drafts: draftsUnit(tx),
         policy: policyUnit(tx),
+        images: imagesUnit(tx),
         keys: { rotate: (now) => rotateKeys(tx, encryptionSecrets, now) },
       })
     )

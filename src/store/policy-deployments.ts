@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql, type SQL } from 'drizzle-orm'
 import { GatehouseError } from '../core/errors.js'
+import type { Image } from '../core/image.js'
 import {
   type DeployedVersion,
   type NewDeployment,
@@ -14,6 +15,7 @@ import { writeAudit } from './audit.js'
 import type { Database, Drizzle, Transaction } from './database.js'
 import { OutOfDate } from './database-errors.js'
 import { addApplication } from './policy-applications.js'
+import { addImages } from './policy-images.js'
 import { addVersion, holdPolicyTurn, takePolicyTurn } from './policy-versions.js'
 import { rowsOfRecord } from './rows-of-record.js'
 
@@ -33,6 +35,8 @@ export interface LostVersion {
   /** `replica:<host:port>` */
   readonly author: string
   readonly release: string
+  /** That it names; `path` is the name. */
+  readonly images: readonly (Image & { readonly path: string })[]
 }
 
 type Row<T> = T & Record<string, unknown>
@@ -156,7 +160,7 @@ export function requireAccepted({ silent, refused }: TrialStanding, without: rea
 
 async function addAgain(tx: Transaction, lost: LostVersion): Promise<number | undefined> {
   await takePolicyTurn(tx)
-  const { text, hash, number, author, release } = lost
+  const { text, hash, number, author, release, images } = lost
   const newest = await deployedIn(tx)
   if (newest !== undefined && (newest.number >= number || newest.hash === hash)) return undefined
   const { number: again } = await addVersion(tx, {
@@ -170,6 +174,16 @@ async function addAgain(tx: Transaction, lost: LostVersion): Promise<number | un
     parent: newest?.number ?? null,
     above: number,
   })
+  await addImages(
+    tx,
+    images.map(({ path: name, type, sha256, content }) => ({
+      name,
+      type,
+      sha256,
+      content: content(),
+      author,
+    })),
+  )
   const detail = { version: again, hash, lost: number, replaced: newest?.number ?? null }
   await writeAudit(tx, { action: 'policy.deployed', actor: author, detail })
   return again

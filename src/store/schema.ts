@@ -17,6 +17,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { Image } from '../core/image.js'
 import type { Cause } from '../core/mapping.js'
 import type { ApplicationPass, ApplicationState } from '../core/policy-application.js'
 import type { PreviewResult, PreviewState } from '../core/policy-preview.js'
@@ -431,6 +432,17 @@ export const policyDrafts = pgTable('policy_drafts', {
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
   changedAt: instant('changed_at').notNull().default(sql`clock_timestamp()`),
   revision: integer('revision').notNull().default(1),
+})
+
+/** Images of policies of the database (core/policy-image.ts), a bounded number. A row never changes. */
+export const policyImages = pgTable('policy_images', {
+  name: text('name').primaryKey(),
+  type: text('type').$type<Image['type']>().notNull(),
+  /** 64 hex characters. */
+  sha256: text('sha256').notNull(),
+  content: bytea('content').notNull(),
+  author: text('author').notNull(),
+  at: instant('at').notNull().default(sql`clock_timestamp()`),
 })
 
 /** The preview of a draft that was made last (core/policy-preview.ts), also while it is under way. */

@@ -33,7 +33,7 @@ function scene(ports: Partial<PolicyDeployPorts> & { standings?: readonly TrialS
       },
     },
     versions: { list: async () => ({ rows: [], next: undefined }), get: async () => undefined, newest: async () => 1 },
-    judge: (text) => ({
+    judge: async (text) => ({
       text,
       hash: 'h',
       findings: [],

@@ -39,7 +39,7 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
   const admin = createPolicyPreviewAdmin({
     drafts: {
       get: async (id) => ({ text: texts[id] }) as never,
-      judge: (text) => ({
+      judge: async (text) => ({
         problems: [],
         warnings: [],
         policy: text === 'unusable'

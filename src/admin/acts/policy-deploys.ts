@@ -61,7 +61,7 @@ export function createDeployActs(deps: DeployActsDeps): DeployActs {
       requireDatabase(deps)
       requireTypedByUser(asked, acting)
       const draft = await deps.drafts.get(id)
-      const { policy } = deps.drafts.judge(draft.text)
+      const { policy } = await deps.drafts.judge(draft.text)
       if (policy === undefined) throw new GatehouseError('policy_draft_unusable')
       return await deployText({ text: draft.text, asked, acting, check: ofDraft(draft, policy, asked) }, deps)
     },
@@ -69,7 +69,7 @@ export function createDeployActs(deps: DeployActsDeps): DeployActs {
       checkText(asked.message, ...asked.without ?? [])
       requireDatabase(deps)
       const { text } = await knownVersion(deps.versions, number)
-      const { problems: [problem] } = deps.drafts.judge(text)
+      const { problems: [problem] } = await deps.drafts.judge(text)
       if (problem !== undefined) {
         throw new GatehouseError('policy_version_unusable', { detail: `${problem.path}: ${problem.message}` })
       }

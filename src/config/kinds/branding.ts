@@ -1,7 +1,7 @@
 // What the pages look like: a colour, a picture, and the host of an application that they list.
 import { valueProblem } from '../problem.js'
 import { normalHost, splitPort } from './hosts.js'
-import type { Kind } from './kind.js'
+import type { ImagePlace, Kind } from './kind.js'
 
 export const color: Kind = {
   title: 'colour',
@@ -16,13 +16,19 @@ export const color: Kind = {
   },
 }
 
-export const image: Kind = {
-  title: 'path of a picture',
-  read(text, context) {
-    if (text.includes('\0')) return valueProblem('text_control', 'has a control character', 'Write the path of a file.')
-    const path = context.resolvePath(text)
-    return context.unusableImage(path) ?? { value: path }
-  },
+export const image: Kind = pictureOf('path of a picture, or name of an uploaded one', 'any')
+export const imageFile: Kind = pictureOf('path of a picture', 'file')
+export const uploadedImage: Kind = pictureOf('name of an uploaded picture', 'uploaded')
+
+function pictureOf(title: string, place: ImagePlace): Kind {
+  return {
+    title,
+    read(text, context) {
+      if (text.includes('\0')) return valueProblem('text_control', 'has a control character', 'Write another name.')
+      const path = place === 'uploaded' ? text : context.resolvePath(text)
+      return context.unusableImage(path, place) ?? { value: path }
+    },
+  }
 }
 
 export const applicationHost: Kind = {

@@ -1,5 +1,5 @@
 // Every kind of text that a value can be. A new kind is one constant in a file beside this one and one line here.
-import { applicationHost, color, image } from './branding.js'
+import { applicationHost, color, image, imageFile, uploadedImage } from './branding.js'
 import { duration } from './duration.js'
 import { headerName, method, pathPattern, separator } from './http.js'
 import type { Kind } from './kind.js'
@@ -23,6 +23,8 @@ export const KINDS = {
   hostName,
   hostPattern,
   image,
+  imageFile,
+  uploadedImage,
   listenHost,
   method,
   network,

@@ -16,9 +16,12 @@ export interface KindContext {
   unreadable(path: string): ValueProblem | undefined
   /** Why a module beside the configuration cannot be a step; one that can be is remembered. */
   unusableStep(name: string): ValueProblem | undefined
-  /** Why a file cannot be a picture on pages; one that can be is remembered. */
-  unusableImage(path: string): ValueProblem | undefined
+  /** Why this cannot be a picture on pages; one that can be is remembered. */
+  unusableImage(path: string, place: ImagePlace): ValueProblem | undefined
 }
+
+/** Where a picture may come from: a file beside the configuration, or an upload for policies of the database. */
+export type ImagePlace = 'file' | 'uploaded' | 'any'
 
 export interface Kind {
   /** What the reference page calls it. */

@@ -8,6 +8,7 @@ import { firstBearerOf } from './bearer.js'
 import { apiScope, type ApiScopeOptions } from './api/api-scope.js'
 import { auditDownloads } from './pages/audit-downloads.js'
 import { draftDownloads } from './pages/draft-downloads.js'
+import { imageFiles } from './pages/images-page.js'
 import { versionDownloads } from './pages/version-downloads.js'
 import { groupsDownload } from './pages/groups-download.js'
 import { peopleCsvRoute } from './people-csv.js'
@@ -38,6 +39,7 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     await pages.register(peopleCsvRoute, options)
     await pages.register(versionDownloads, options)
     await pages.register(draftDownloads, options)
+    await pages.register(imageFiles, options)
     await pages.register(groupsDownload, options)
     await pages.register(pageRoutes, options)
   })

@@ -2,7 +2,8 @@
 // its content, so that browsers can cache it.
 import { createHash } from 'node:crypto'
 import type { ApplicationLink } from '../../core/applications.js'
-import type { Branding, Image } from '../../core/branding.js'
+import type { Branding } from '../../core/branding.js'
+import type { Image } from '../../core/image.js'
 import { paletteOf, type Palette } from './palette.js'
 import { stylesheet } from './stylesheet.js'
 

@@ -24,6 +24,8 @@ export interface ActScene {
   readonly stepUp?: (scene: AdminScene, query: Query) => Promise<ActRequest>
 }
 
+/** By its first bytes. */
+const PICTURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1').toString('base64')
 const WHY = 'The laptop was lost'
 const reason = `reason=${encodeURIComponent(WHY)}`
 
@@ -268,6 +270,10 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
   },
   postPolicyDrafts: {
     allowed: async () => ({ path: '/policy/drafts', body: { message: 'Night shift' } }),
+    above: undefined,
+  },
+  putImagesByName: {
+    allowed: async () => ({ path: `/images/${randomUUID()}.png`, body: { content: PICTURE } }),
     above: undefined,
   },
   putPolicyDraftsById: {

@@ -23,6 +23,7 @@ const TAGS: Readonly<Record<string, string>> = {
   overview: 'The figures of the first page of the console',
   people: 'Users with their rights and the reason for each',
   policy: 'The configuration of rights in force, and what it would decide',
+  images: 'Pictures that policies in the database name',
   sessions: 'Active sessions',
   system: 'The gateway, its replicas and its database',
   tokens: 'API tokens of programs',

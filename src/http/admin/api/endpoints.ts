@@ -23,6 +23,7 @@ import {
   removeDraft,
 } from './policy-drafts.js'
 import { deployDraft, rollbackVersion } from './policy-deploys.js'
+import { image, images, putImage } from './policy-images.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { answerMetrics, health, keys } from './system.js'
@@ -72,6 +73,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   previewDraft,
   deployDraft,
   rollbackVersion,
+  images,
+  image,
+  putImage,
   explain,
   personAccess,
   health,

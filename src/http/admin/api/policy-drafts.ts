@@ -204,7 +204,7 @@ export const checkDraft = defineEndpoint({
   }),
   async handle({ params: { id }, useCases: { policyDrafts: drafts } }) {
     const { text } = await drafts.get(id)
-    const { problems, warnings, policy } = drafts.judge(text)
+    const { problems, warnings, policy } = await drafts.judge(text)
     const listed = (findings: readonly DraftFinding[]) => findings.slice(0, MOST_FINDINGS)
     return {
       usable: policy !== undefined,

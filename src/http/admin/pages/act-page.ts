@@ -55,6 +55,8 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
   readonly prefilled?: readonly (keyof Fields & string)[]
   /** Of the form; absent: as of other forms. */
   readonly mostBytes?: number
+  /** The form has files; each of them is a field in Base64. */
+  readonly isUpload?: boolean
   /** The body of the act, or the query of DELETE. */
   readonly bodyOf?: (values: Static<TObject<Fields>>) => Readonly<Record<string, unknown>>
   /** What the next page says: "The session has ended." */
@@ -78,6 +80,7 @@ export interface ActPage {
   /** Of the fields, those that are parameters of the act. */
   readonly asks: readonly string[]
   readonly mostBytes: number | undefined
+  readonly isUpload: boolean
   readonly done: string
   readonly shown: ((answer: unknown) => PageContent) | undefined
   readonly nextOf: ((answer: unknown) => string) | undefined
@@ -94,7 +97,7 @@ export function defineActPage<
   Params extends TObject,
   Fields extends TProperties = Record<never, never>,
 >(definition: Definition<Params, Fields>): ActPage {
-  const { act, path, title, params, bodyOf, done, asks = [], mostBytes, prefilled = [] } = definition
+  const { act, path, title, params, bodyOf, done, asks = [], mostBytes, isUpload = false, prefilled = [] } = definition
   const reason = act.act.reason === 'required' ? { reason: Reason } : {}
   const describe: ActPage['describe'] = async (request, values) =>
     await definition.describe({ ...request, params: request.params as Static<Params>, values })
@@ -106,6 +109,7 @@ export function defineActPage<
     nextOf: definition.nextOf,
     asks,
     mostBytes,
+    isUpload,
     fields: Type.Object({ ...definition.fields, ...reason }),
     bodyOf: (values) => bodyOf?.(values as Static<TObject<Fields>>) ?? {},
     page: {
@@ -123,7 +127,8 @@ export function defineActPage<
         const place = { adminSessionId: actor.adminSessionId, act: act.operationId, path: at }
         const values = id === undefined ? undefined : await useCases.forms.find(id, place)
         const form = await describe(request, values ?? given)
-        return formContent({ act, form, actor, path: at, values: values ?? given, problem: comeBack(id, values) })
+        const problem = comeBack(id, values)
+        return formContent({ act, form, actor, path: at, values: values ?? given, problem, isUpload })
       },
     },
   }
@@ -144,9 +149,10 @@ export interface ShownForm {
   readonly path: string
   readonly values: FormValues
   readonly problem?: Html | undefined
+  readonly isUpload: boolean
 }
 
-export function formContent({ act, form, actor, path, values, problem }: ShownForm): PageContent {
+export function formContent({ act, form, actor, path, values, problem, isUpload }: ShownForm): PageContent {
   const { title, trail, content, fields, version, back, button, pending } = form
   const asksReason = act.act.reason === 'required' && (pending?.asksReason ?? true)
   const hidden = version === undefined ? '' : html`<input type="hidden" name="_version" value="${version}">`
@@ -155,7 +161,9 @@ export function formContent({ act, form, actor, path, values, problem }: ShownFo
     ...trail === undefined ? {} : { trail },
     content: html`${problem ?? ''}
 ${content}
-<form class="act" method="post" action="${path}"><input type="hidden" name="_csrf" value="${actor.csrfToken}">${hidden}
+<form class="act" method="post" action="${path}"${
+      isUpload ? html` enctype="multipart/form-data"` : ''
+    }><input type="hidden" name="_csrf" value="${actor.csrfToken}">${hidden}
 ${fields ?? ''}${asksReason ? reasonField(values.reason) : ''}
 <div class="submit"><button class="button primary">${button}</button><a class="clear" href="${back}">Cancel</a></div>
 </form>`,

@@ -11,6 +11,7 @@ import type { AdminActor } from '../actor.js'
 import type { Act } from '../api/act.js'
 import type { ActGate } from '../acts/gate.js'
 import { SIGN_IN_PATHS } from '../admin-return.js'
+import { acceptUploads } from './uploads.js'
 import { doneName, formContent, stepUpContent, type ActForm, type ActPage } from './act-page.js'
 import { note } from './components.js'
 import type { Html } from '../../pages/html.js'
@@ -50,6 +51,7 @@ export async function actPageRoutes(
 ): Promise<void> {
   await scope.register(async (routes) => {
     await routes.register(formbody, { bodyLimit: MOST_BYTES })
+    acceptUploads(routes)
     for (const each of pages) {
       const actors = new WeakMap<FastifyRequest, AdminActor>()
       routes.post(each.page.path, {
@@ -130,14 +132,15 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
 }
 
 function showAgain(
-  { each: { act, fields }, exchange }: SentForm,
+  { each: { act, fields, isUpload }, exchange }: SentForm,
   form: ActForm,
   { status, note: problem }: { readonly status: number, readonly note: Html },
   answers: PageAnswers,
 ): FastifyReply {
   const { request, actor } = exchange
   const values = textsOf({ fields }, request)
-  return answers.send(status, formContent({ act, form, actor, path: pathOf(request), values, problem }), exchange)
+  const content = formContent({ act, form, actor, path: pathOf(request), values, problem, isUpload })
+  return answers.send(status, content, exchange)
 }
 
 function requireConfirmed({ confirmation }: ActForm, texts: FormValues): void {

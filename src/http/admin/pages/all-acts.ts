@@ -4,6 +4,7 @@ import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
 import { deployDraftPage, rollbackPage } from './deploy-acts.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
+import { addImagePage } from './images-page.js'
 import { importGroupsPage } from './group-import.js'
 import { grantPermissionPage, revokePermissionPage } from './group-permission-acts.js'
 import { rotateKeysPage, withdrawKeysPage } from './key-acts.js'
@@ -36,6 +37,7 @@ export const ACT_PAGES: readonly ActPage[] = [
   removeDraftPage,
   deployDraftPage,
   rollbackPage,
+  addImagePage,
   rotateKeysPage,
   withdrawKeysPage,
 ]

@@ -6,6 +6,7 @@ import { draftPreviewPage, draftPreviewRun } from './draft-preview.js'
 import { draftChangesPage, draftsPage } from './drafts-page.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
+import { imagesPage } from './images-page.js'
 import { overviewPage } from './overview.js'
 import type { AdminPage } from './page.js'
 import { peoplePage } from './people-page.js'
@@ -34,6 +35,7 @@ export const PAGES: readonly AdminPage[] = [
   draftsPage,
   draftChangesPage,
   draftPreviewPage,
+  imagesPage,
   versionsPage,
   versionPage,
   versionsDiffPage,

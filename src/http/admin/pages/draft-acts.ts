@@ -93,13 +93,12 @@ export const draftPage = defineActPage({
   done: 'The draft is saved.',
   async describe({ params: { id }, values, useCases: { policyDrafts: drafts } }) {
     const [draft, inForce] = await Promise.all([drafts.get(id), drafts.inForce()])
+    const judgement = await drafts.judge(draft.text)
     const at = linkTo('drafts', id)
     return {
       title: shortened(draftName(draft)),
       trail: [DRAFTS_TRAIL],
-      content: html`${links(at, drafts.source)}${factsOf(draft)}${findings(drafts.judge(draft.text))}${
-        notSaved(draft, values)
-      }`,
+      content: html`${links(at, drafts.source)}${factsOf(draft)}${findings(judgement)}${notSaved(draft, values)}`,
       fields: html`${messageField(values['message'] ?? draft.message)}${
         textArea({
           name: 'text',

@@ -49,7 +49,8 @@ async function content(
   const draft = await useCases.policyDrafts.get(id)
   const name = shortened(draftName(draft))
   const at = linkTo('drafts', id)
-  const isUsable = useCases.policyDrafts.judge(draft.text).policy !== undefined
+  const { policy } = await useCases.policyDrafts.judge(draft.text)
+  const isUsable = policy !== undefined
   return {
     title: `Preview of ${name}`,
     trail: [DRAFTS_TRAIL, { label: name, href: at }],

@@ -30,7 +30,11 @@ export const draftsPage = defineAdminPage({
     return {
       title: 'Drafts',
       lead: 'Texts that are to become the policy. A draft changes nothing until it is the policy.',
-      content: html`<ul class="acts"><li><a class="button" href="${ADD_DRAFT}">Begin a draft</a></li></ul>
+      content: html`<ul class="acts"><li><a class="button" href="${ADD_DRAFT}">Begin a draft</a></li>${
+        useCases.policyDrafts.source === 'database'
+          ? html`<li><a class="button" href="/admin/images">Images</a></li>`
+          : ''
+      }</ul>
 ${results(html`${draftsTable(page.rows)}${pager({ path: DRAFTS, query, next: cursor.next(page) })}`)}`,
     }
   },

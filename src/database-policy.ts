@@ -1,0 +1,24 @@
+// Loads policies of the database, with the images that were uploaded for them.
+import type { Config } from './config/config.js'
+import { loadDatabasePolicy, type LoadedPolicy } from './config/policy-document.js'
+import type { ImageFile } from './config/images.js'
+import type { PolicyImages } from './core/policy-image.js'
+
+/**
+ * @param file the configuration file, beside which it runs
+ * @param name how problems name the text
+ * @throws ConfigError with every problem of the text, in its order
+ */
+export type LoadDatabasePolicy = (text: string, file: Config, name: string) => Promise<LoadedPolicy>
+
+export function databasePolicyLoader(images: Pick<PolicyImages, 'namedIn'>): LoadDatabasePolicy {
+  return async (text, file, name) =>
+    loadDatabasePolicy(text, file, { name, uploaded: await imagesNamedIn(text, images) })
+}
+
+export async function imagesNamedIn(
+  text: string,
+  images: Pick<PolicyImages, 'namedIn'>,
+): Promise<readonly ImageFile[]> {
+  return (await images.namedIn(text)).map(({ name, ...image }) => ({ ...image, path: name }))
+}
