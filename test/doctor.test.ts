@@ -10,7 +10,7 @@ import { GROUP_IDS } from '../src/demo/people.js'
 import { applicationPermissions, clockFits } from '../src/checks/entra.js'
 import { runInProcess } from './helpers/command.js'
 import { CLIENT_SECRET, merge, startTestGateway, type TestGateway, type TestGatewayOptions } from './helpers/gateway.js'
-import { connect, dump } from './helpers/sql.js'
+import { connect, dump, endConnections } from './helpers/sql.js'
 
 interface Finding {
   readonly check: string
@@ -369,4 +369,32 @@ t.test('every failure of the database, the mapping and the configuration', async
   const query = await connect(t, gateway.databaseUrl)
   await query('truncate drizzle.__drizzle_migrations')
   t.strictSame(bad(await doctor()), ['fail migrations_pending', ...NOT_LOOKED_AT(2)])
+})
+
+t.test('a transaction that stays open is named, with what ends it', async (t) => {
+  const { gateway, doctor } = await practice(t)
+  const open = await connect(t, gateway.databaseUrl)
+  await open("set application_name = 'report'")
+  await open('begin')
+  const [{ pid }] = await open<{ pid: number }>('select pg_backend_pid() as pid, pg_current_xact_id()') as [
+    { pid: number },
+  ]
+  t.strictSame(bad(await doctor()), [], 'it is young')
+  // No transaction is ten minutes old in a test: a view before pg_catalog shows this one as older.
+  const query = await connect(t, gateway.databaseUrl)
+  const database = new URL(gateway.databaseUrl).pathname.slice(1)
+  await query(`create schema aged; create view aged.pg_stat_activity as
+    select pid, xact_start - interval '11 minutes' as xact_start, backend_xid, backend_xmin, application_name, usename,
+      datname from pg_catalog.pg_stat_activity where application_name = 'report' and datname = '${database}'`)
+  await query(`alter database ${database} set search_path = public, aged, pg_catalog`)
+  const visit = await doctor()
+  t.strictSame(bad(visit), ['warn database_old_transaction'])
+  const named = `process ${pid} (report) in the database ${database}`
+  t.match(visit.findings.find(({ code }) => code === 'database_old_transaction'), {
+    message: `a transaction has been open for 11 minutes: ${named}.`,
+    remedy: /pg_terminate/,
+  })
+  t.match((await doctor({}, '--')).stdout, named, 'in the table too')
+  await endConnections(query, `pid = ${pid}`)
+  t.strictSame(bad(await doctor()), [], 'the remedy ends it')
 })

@@ -1,7 +1,6 @@
 // Sign-ins, checks and endings of sessions at several gateways on one database, recorded with begin and end, and judged
 // afterwards. Every session is checked at every gateway, as replicas behind a load balancer are.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sql } from 'drizzle-orm'
 import { Agent, request } from 'undici'
 import { sessionIdHash } from '../../src/core/session.js'
 import { PERSON_IDS } from '../../src/demo/people.js'
@@ -48,8 +47,11 @@ interface Reach {
 export interface LoadedGateway {
   readonly name: string
   readonly graceMs: number
-  readonly gateway: TestGateway
+  readonly gateway: Pick<TestGateway, 'url' | 'management' | 'signIn'>
 }
+
+/** Ends the session with this public id. @throws where that is not acknowledged */
+export type EndSession = (publicId: string) => Promise<void>
 
 export interface RecordedLoad {
   readonly checks: readonly RecordedCheck[]
@@ -57,24 +59,31 @@ export interface RecordedLoad {
   /** Attempts too, by gateway. */
   readonly signIns: readonly (Act & { readonly gateway: string })[]
   readonly reaches: ReadonlyMap<string, readonly Reach[]>
+  /** Ends the oldest active sessions now. @returns how many endings were acknowledged */
+  end(by: string, end: EndSession, count: number): Promise<number>
   stop(): Promise<void>
 }
 
-const CHECK_MS = 100
-/** Of one gateway. */
-const SIGN_IN_MS = 3_000
-/** How many sessions are left active. */
-const ACTIVE = 10
+export interface Pace {
+  readonly checkMs: number
+  /** Of one gateway. */
+  readonly signInMs: number
+  /** How many sessions are left active. */
+  readonly active: number
+}
+
+const PACE: Pace = { checkMs: 100, signInMs: 3_000, active: 10 }
 /** How long after its ending a session is still checked. */
 const ENDED_FOR_MS = 80_000
 /** Of one gateway, so that answers that are late do not pile up. */
 const MOST_UNDER_WAY = 100
 const TIMEOUTS = { idleTimeoutMs: 28_800_000, absoluteTimeoutMs: 86_400_000, privilegedTimeoutMs: undefined }
 
-/** @param urls of the database, by name, for commands that end sessions */
+/** @param commands by name; sessions end by each of them and by sign-outs in turn */
 export function startRecordedLoad(
   gateways: readonly LoadedGateway[],
-  urls: Readonly<Record<string, string>>,
+  commands: Readonly<Record<string, EndSession>>,
+  { checkMs, signInMs, active: leftActive } = PACE,
 ): RecordedLoad {
   const checks: RecordedCheck[] = []
   const sessions: RecordedSession[] = []
@@ -90,27 +99,34 @@ export function startRecordedLoad(
     }
   }
   const check = checker(dispatcher, checks)
-  const endingOf = enders(gateways, dispatcher, urls)
+  const endInTurn = enders(gateways, dispatcher, commands)
   const loops = gateways.flatMap((at, index) => [
-    every(CHECK_MS, createCheckLoop(at, sessions, check)),
-    sleep(index * SIGN_IN_MS / gateways.length).then(() => every(SIGN_IN_MS, () => signIn(at, sessions, signIns))),
+    every(checkMs, createCheckLoop(at, sessions, check)),
+    sleep(index * signInMs / gateways.length).then(() => every(signInMs, () => signIn(at, sessions, signIns))),
     every(250, () => measureReach(at, reaches.get(at.name) ?? [])),
   ])
-  const ends = every(SIGN_IN_MS / gateways.length, () => {
-    const active = sessions.filter(({ ending }) => ending === undefined)
-    const oldest = active.find(({ id }) => id !== undefined)
-    if (oldest !== undefined && active.length > ACTIVE) void endingOf(oldest) // several may be under way
+  const answered = (): readonly RecordedSession[] =>
+    sessions.filter(({ id, ending }) => id !== undefined && ending === undefined)
+  const ends = every(signInMs / gateways.length, () => {
+    const [oldest] = answered()
+    const active = sessions.filter(({ ending }) => ending === undefined).length
+    if (oldest !== undefined && active > leftActive) void endInTurn(oldest) // several may be under way
   })
+  let stopped: Promise<void> | undefined
   return {
     checks,
     sessions,
     signIns,
     reaches,
-    async stop() {
+    async end(by, end, count) {
+      const oldest = answered().slice(0, count)
+      for (const session of oldest) await recordEnding(session, by, ({ id = '' }) => end(id))
+      return oldest.filter(({ ending }) => ending?.acknowledged !== undefined).length
+    },
+    stop() {
       state.running = false
-      await Promise.all([...loops, ends])
-      await check.settled()
-      await dispatcher.close()
+      stopped ??= Promise.all([...loops, ends]).then(check.settled).then(() => dispatcher.close())
+      return stopped
     },
   }
 }
@@ -179,60 +195,79 @@ async function signIn(
     .catch(() => undefined)
   void dispatcher.close().catch(() => {})
   const isGood = signedIn?.answer.status === 200 && signedIn.answer.url.startsWith(gateway.url)
-  const acknowledged = isGood ? performance.now() : undefined
+  const cookie = isGood ? signedIn.browser.cookieHeader(gateway.url) : ''
+  const idHash = idHashOf(cookie)
+  const acknowledged = idHash === undefined ? undefined : performance.now()
   const act = { gateway: name, begin, acknowledged }
   signIns.push(act)
-  if (signedIn === undefined || acknowledged === undefined) return
-  const cookie = signedIn.browser.cookieHeader(gateway.url)
-  sessions.push({ gateway: name, cookie, idHash: idHashOf(cookie), signIn: act, id: undefined, ending: undefined })
+  if (idHash !== undefined) {
+    sessions.push({ gateway: name, cookie, idHash, signIn: act, id: undefined, ending: undefined })
+  }
 }
 
-function idHashOf(cookie: string): string {
+/** @returns undefined where there is no session cookie */
+function idHashOf(cookie: string): string | undefined {
   const id = /=([\w-]{43})\./.exec(cookie)?.[1]
-  if (id === undefined) throw new Error('there is no session cookie')
-  return sessionIdHash(id).toString('hex')
+  return id === undefined ? undefined : sessionIdHash(id).toString('hex')
 }
 
+/** A replica is ready where the server of record answers it. */
 async function measureReach({ gateway }: LoadedGateway, reaches: Reach[]): Promise<void> {
   const begin = performance.now()
-  const reached = await gateway.gateway.database.ask((db) => db.execute(sql`select 1`)).then(() => true, () => false)
+  const reached = await fetch(`${gateway.management}/readyz`, { signal: AbortSignal.timeout(10_000) })
+    .then(async (answer) => ((await answer.json()) as { parts: { database: string } }).parts.database === 'ok')
+    .catch(() => false)
   reaches.push({ begin, reached })
 }
 
-/** Sign-outs at each gateway and commands with each address, in turn. */
-function enders(gateways: readonly LoadedGateway[], dispatcher: Agent, urls: Readonly<Record<string, string>>) {
+/** `gatehouse sessions revoke`, on the server that this address leads to. */
+export function commandAt(url: string): EndSession {
+  return async (publicId) => {
+    const database = openDatabase({ server: await chooseServer({ url }), poolSize: 1 })
+    try {
+      await createSessionAdmin(database, TIMEOUTS).revoke(publicId, 'test')
+    } finally {
+      await database.close()
+    }
+  }
+}
+
+async function recordEnding(
+  session: RecordedSession,
+  by: string,
+  end: (session: RecordedSession) => Promise<void>,
+): Promise<void> {
+  const begin = performance.now()
+  session.ending = { by, begin, acknowledged: undefined }
+  const isGood = await end(session).then(() => true, () => false)
+  session.ending = { by, begin, acknowledged: isGood ? performance.now() : undefined }
+}
+
+/** Sign-outs at each gateway and commands, in turn. */
+function enders(
+  gateways: readonly LoadedGateway[],
+  dispatcher: Agent,
+  commands: Readonly<Record<string, EndSession>>,
+): (session: RecordedSession) => Promise<void> {
   const signOuts = gateways.map(({ name, gateway }) => ({
     by: `sign-out at ${name}`,
-    end: async ({ cookie }: RecordedSession): Promise<boolean> => {
+    end: async ({ cookie }: RecordedSession): Promise<void> => {
       const { statusCode, body } = await request(`${gateway.url}/oauth2/sign_out`, {
         dispatcher,
         headers: { ...NAVIGATION, cookie },
       })
       await body.dump()
-      return statusCode === 303
+      if (statusCode !== 303) throw new Error(`the sign-out was answered ${statusCode}`)
     },
   }))
-  const commands = Object.entries(urls).map(([name, url]) => ({
+  const byCommand = Object.entries(commands).map(([name, end]) => ({
     by: `command by ${name}`,
-    end: async ({ id }: RecordedSession): Promise<boolean> => {
-      if (id === undefined) return false
-      const database = openDatabase({ server: await chooseServer({ url }), poolSize: 1 })
-      try {
-        await createSessionAdmin(database, TIMEOUTS).revoke(id, 'test')
-        return true
-      } finally {
-        await database.close()
-      }
-    },
+    end: ({ id = '' }: RecordedSession): Promise<void> => end(id),
   }))
-  const ways = [...commands, ...signOuts]
+  const ways = [...byCommand, ...signOuts]
   let count = 0
-  return async (session: RecordedSession): Promise<void> => {
+  return async (session) => {
     const way = ways[count++ % ways.length]
-    if (way === undefined) return
-    const begin = performance.now()
-    session.ending = { by: way.by, begin, acknowledged: undefined }
-    const isGood = await way.end(session).catch(() => false)
-    session.ending = { by: way.by, begin, acknowledged: isGood ? performance.now() : undefined }
+    if (way !== undefined) await recordEnding(session, way.by, way.end)
   }
 }

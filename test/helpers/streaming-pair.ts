@@ -1,7 +1,7 @@
 // Two PostgreSQL servers, a primary and its streaming standby, from the distribution's programs. Each may be promoted,
 // stopped, killed, frozen and thawed. They run as an ordinary user, because PostgreSQL does not run as root.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +28,10 @@ export interface PairServer {
   thaw(): void
   /** Rejoins as a standby of the other one, after it was stopped. */
   rejoin(): void
+  /** A standby that was stopped starts as a primary on its own, without a promotion: on the same timeline. */
+  startAlone(): void
+  /** Copies its data while it runs. @returns what puts the copy in place of the data, for the stopped server */
+  backup(): () => void
 }
 
 export interface StreamingPair {
@@ -88,6 +92,21 @@ export async function startStreamingPair(t: Test): Promise<StreamingPair | undef
         run('pg_rewind', ['-D', data, `--source-server=${source}`, '-R', '--no-sync'])
         start()
       },
+      startAlone() {
+        rmSync(join(data, 'standby.signal'))
+        start()
+      },
+      backup() {
+        const copy = mkdtempSync(join(home, 'backup-'))
+        rmSync(copy, { recursive: true })
+        run('pg_basebackup', baseBackup(port, copy))
+        return () => {
+          rmSync(data, { recursive: true })
+          cpSync(copy, data, { recursive: true })
+          if ('uid' in owner) execFileSync('chown', ['-R', `${owner.uid}:${owner.gid}`, data])
+          chmodSync(data, 0o700)
+        }
+      },
     }
   }
   const pair = { a: server('a', portA, portB), b: server('b', portB, portA) }
@@ -104,21 +123,14 @@ export async function startStreamingPair(t: Test): Promise<StreamingPair | undef
   const query = await connect(t, pair.a.adminUrl.replace(`/${DATABASE}`, '/postgres'))
   await query(`create role ${ROLE} login`)
   await query(`create database ${DATABASE} owner ${ROLE}`)
-  run('pg_basebackup', [
-    '-h',
-    '127.0.0.1',
-    '-p',
-    String(portA),
-    '-U',
-    SUPERUSER,
-    '-D',
-    join(home, 'b'),
-    '-R',
-    '--checkpoint=fast',
-    '--no-sync',
-  ])
+  run('pg_basebackup', [...baseBackup(portA, join(home, 'b')), '-R'])
   pair.b.start()
   return pair
+}
+
+function baseBackup(port: number, folder: string): readonly string[] {
+  const source = ['-h', '127.0.0.1', '-p', String(port), '-U', SUPERUSER]
+  return [...source, '-D', folder, '--checkpoint=fast', '--no-sync']
 }
 
 /** From now on a commit on the primary waits for the standby. */

@@ -4,6 +4,10 @@ import t from 'tap'
 import { PERSON_IDS } from '../../src/demo/people.js'
 import { createBrowser } from '../helpers/browser.js'
 import { startTestGateway } from '../helpers/gateway.js'
+import { seriesOf } from '../helpers/metrics.js'
+import { freshDatabase } from '../helpers/postgres.js'
+import { connect } from '../helpers/sql.js'
+import { until } from '../helpers/until.js'
 
 t.test('metrics', async (t) => {
   const gateway = await startTestGateway(t, {
@@ -87,4 +91,19 @@ t.test('metrics', async (t) => {
   }
   const ready = await (await fetch(`${gateway.management}/readyz`)).json()
   t.match(ready, { parts: { database: 'ok', changes: 'connected' } })
+})
+
+t.test('the age of the oldest transaction', async (t) => {
+  const databaseUrl = await freshDatabase(t)
+  const query = await connect(t, databaseUrl)
+  await query('begin')
+  await query('select pg_current_xact_id()')
+  const began = performance.now()
+  const gateway = await startTestGateway(t, { databaseUrl })
+  const age = async () => (await seriesOf(gateway)).get('gatehouse_database_oldest_transaction_seconds') ?? Number.NaN
+  const atLeast = (seconds: number) => until(async () => await age() >= seconds, 40_000)
+  t.ok(await atLeast((performance.now() - began) / 1_000), 'it is counted, and read again')
+  const before = await age()
+  await query('rollback')
+  t.ok(await until(async () => await age() < before, 60_000), 'once it has ended the metric falls')
 })

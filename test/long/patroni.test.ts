@@ -3,10 +3,18 @@
 // It takes half an hour, so `npm run test:patroni` runs it alone.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startTestGateway } from '../helpers/gateway.js'
-import { judge, longestGap, signInGap, type Verdict } from '../helpers/load-verdict.js'
+import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
+import {
+  judge,
+  longestGap,
+  medianAndLongest,
+  notRecovered,
+  seconds,
+  signInGap,
+  type Verdict,
+} from '../helpers/load-verdict.js'
 import { startPatroniCluster, type PatroniCluster } from '../helpers/patroni.js'
-import { startRecordedLoad, type LoadedGateway, type RecordedLoad } from '../helpers/recorded-load.js'
+import { commandAt, startRecordedLoad, type LoadedGateway, type RecordedLoad } from '../helpers/recorded-load.js'
 import { connect } from '../helpers/sql.js'
 
 const GRACES = { '0s': 0, '60s': 60_000 }
@@ -19,6 +27,10 @@ const BESIDE_MS = 25_000
 const CUT_MS = 15_000
 /** Longer than Patroni's ttl. */
 const LONGER_THAN_TTL_MS = 30_000
+
+interface PatroniGateway extends LoadedGateway {
+  readonly gateway: TestGateway
+}
 
 /** Makes the fault, and repairs what would not repair itself. */
 type Fault = (cluster: PatroniCluster) => Promise<void>
@@ -97,9 +109,9 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
 }
 
-async function startGateways(t: Test, cluster: PatroniCluster): Promise<readonly LoadedGateway[]> {
+async function startGateways(t: Test, cluster: PatroniCluster): Promise<readonly PatroniGateway[]> {
   const addresses = { list: cluster.listUrl, closing: cluster.closingUrl, leaving: cluster.leavingUrl }
-  const gateways: LoadedGateway[] = []
+  const gateways: PatroniGateway[] = []
   for (const [address, databaseUrl] of Object.entries(addresses)) {
     for (const [outageGrace, graceMs] of Object.entries(GRACES)) {
       const config = { session: { outageGrace, maxPerUser: 1_000 }, log: { level: 'warn' } }
@@ -111,7 +123,7 @@ async function startGateways(t: Test, cluster: PatroniCluster): Promise<readonly
 }
 
 /** @returns the names of the gateways whose log and metric have said since then that acknowledged changes are lost */
-async function reportingLoss(gateways: readonly LoadedGateway[], since: number): Promise<readonly string[]> {
+async function reportingLoss(gateways: readonly PatroniGateway[], since: number): Promise<readonly string[]> {
   const reports = await Promise.all(gateways.map(async ({ name, gateway: { log, management } }) => {
     const logged = log.some(({ time, msg }) =>
       Date.parse(String(time)) >= since && String(msg).startsWith('the database has lost')
@@ -121,18 +133,6 @@ async function reportingLoss(gateways: readonly LoadedGateway[], since: number):
     return logged && at >= since - 1_000 ? name : []
   }))
   return reports.flat()
-}
-
-/** Waits until every gateway answers active sessions, and signs in. @returns those that do not after 90 seconds */
-async function notRecovered(load: RecordedLoad, gateways: readonly LoadedGateway[]): Promise<readonly string[]> {
-  const from = performance.now()
-  const missing = (): readonly string[] =>
-    gateways.filter(({ name }) => longestGap(load, name, from) === 0 || signInGap(load, name, from) === 0)
-      .map(({ name }) => name)
-  for (const until = from + 90_000; performance.now() < until; await sleep(200)) {
-    if (missing().length === 0) return []
-  }
-  return missing()
 }
 
 interface Outcome {
@@ -156,7 +156,7 @@ function row({ name, load, from, verdict }: Outcome, gateways: readonly LoadedGa
     `${counts.checks}, ${counts.signIns}, ${counts.endings}`,
     `${wrong.length}, ${refused.length}`,
     `${inGrace}, ${late}`,
-    `${lost.signIns.length}, ${lost.endings.length}; ${lost.wrong}, ${lost.refused}`,
+    `${lost.signIns.length}, ${lost.endings.length}; ${lost.wrong.length}, ${lost.refused}`,
   ]
 }
 
@@ -175,15 +175,13 @@ const HEAD = [
 function recovery(outcomes: readonly Outcome[], gateways: readonly LoadedGateway[]): string {
   const gaps = outcomes.flatMap(({ load, from }) =>
     gateways.filter(({ graceMs }) => graceMs === 0).map(({ name }) => longestGap(load, name, from))
-  ).sort((a, b) => a - b)
-  const [p50 = 0, longest = 0] = [gaps[Math.floor((gaps.length - 1) / 2)], gaps.at(-1)]
-  return `recovery: p50 ${seconds(p50)} s, longest ${seconds(longest)} s`
+  )
+  return `recovery: ${medianAndLongest(gaps)}`
 }
 
-const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
 const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
 
-function printLogs(t: Test, gateways: readonly LoadedGateway[], since: number): void {
+function printLogs(t: Test, gateways: readonly PatroniGateway[], since: number): void {
   for (const { name, gateway } of gateways) {
     for (
       const { time, msg, detail, reason, host } of gateway.log.filter(({ time }) => Date.parse(String(time)) >= since)
@@ -198,11 +196,12 @@ for (const synchronous of [true, false]) {
     const cluster = await startPatroniCluster(t, { synchronous })
     if (cluster === undefined) return
     const gateways = await startGateways(t, cluster)
+    const commands = { list: commandAt(cluster.listUrl), HAProxy: commandAt(cluster.leavingUrl) }
     const outcomes: Outcome[] = []
     for (const [name, fault] of Object.entries(FAULTS)) {
       await t.test(name, async (t) => {
         await cluster.healthy()
-        const load = startRecordedLoad(gateways, { list: cluster.listUrl, HAProxy: cluster.leavingUrl })
+        const load = startRecordedLoad(gateways, commands)
         await sleep(BEFORE_MS)
         const [from, wall] = [performance.now(), Date.now()]
         await fault(cluster)
@@ -211,7 +210,7 @@ for (const synchronous of [true, false]) {
         await sleep(AFTER_MS)
         await load.stop()
         const query = await connect(t, (await cluster.primary()).adminUrl)
-        const verdict = await judge(load, gateways, query, from)
+        const verdict = await judge(load, gateways, query, { from })
         outcomes.push({ name, load, from, verdict })
         const { checks, endings: ended } = verdict.counts
         t.ok(checks > 1_000 && ended > 10, `${checks} checks, ${ended} endings`)
