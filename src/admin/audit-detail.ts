@@ -31,9 +31,15 @@ export function readableDetail({ before, after, ...others }: Readonly<Record<str
       name,
       before: was?.get(name) ?? null,
       after: is?.get(name) ?? flagAfter(others, name),
-    })),
-    facts: factsOf(others),
+    })).filter(({ before, after }) => before !== after),
+    facts: [...factsOf(others)].sort((one, other) => rankOf(one) - rankOf(other)),
   }
+}
+
+/** What somebody has written is read first, and what identifies something last. */
+function rankOf({ name }: Fact): number {
+  if (name === 'reason' || name === 'message') return 0
+  return /^by\.|^(?:oid|tid|client|address|session|preview)$|hash$/i.test(name) ? 2 : 1
 }
 
 /** A sign-in records why a flag is set, as a list of causes, and not the flag: an empty list is `false`. */

@@ -30,6 +30,7 @@ import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { EXIT, printJson, type CommonOptions } from './context.js'
 import { writeDemoHistory } from './demo-history.js'
+import { deployFirst, withoutPolicy, type DemoPolicy } from './demo-policy.js'
 import { chooseDemoPorts, type DemoPorts } from './demo-ports.js'
 import { printWelcome, type DemoAddresses } from './demo-welcome.js'
 import { readGroupsFile } from './groups-file.js'
@@ -73,7 +74,7 @@ async function startDemo(options: DemoOptions, closers: Closers): Promise<DemoAd
   const clientSecret = randomSecret()
   const entra = await startDemoEntra(publicUrl, clientSecret)
   closers.push(() => entra.close())
-  const file = writeConfig(home, options.config ?? CONFIG, {
+  const { file, policy } = writeConfig(home, options.config, {
     DEMO_FILES: dirname(CONFIG),
     DEMO_NETWORK_HOST: `127.0.0.1:${ports.network}`,
     DEMO_CIRCUITS_HOST: `127.0.0.1:${ports.circuits}`,
@@ -88,9 +89,10 @@ async function startDemo(options: DemoOptions, closers: Closers): Promise<DemoAd
     DEMO_ENCRYPTION_SECRET: randomSecret(),
   })
   const { config } = loadConfig(file, { env: process.env })
-  await fillDatabase(postgres.url, config) // before the gateway checks that the groups of its mapping exist
+  // before the gateway checks that the groups of its mapping exist
+  const { groupMapping } = await fillDatabase(postgres.url, config, policy)
   const gateway = await startDemoGateway(config, closers)
-  await startApplications({ gateway, config, ports }, closers)
+  await startApplications({ gateway, config: { ...config, groupMapping }, ports }, closers)
   const [url, circuits] = [ports.network, ports.circuits].map((port) => `http://127.0.0.1:${port}/`) as [string, string]
   return { url, circuits, console: `${publicUrl}/admin`, config: file }
 }
@@ -99,13 +101,23 @@ const randomSecret = (): string => randomBytes(32).toString('base64url')
 
 const ADMIN_CONSOLE = '\nadmin: {}\n'
 
-/** The demo's configuration with the variables replaced and the console switched on, for other commands too. */
-function writeConfig(home: string, template: string, variables: NodeJS.ProcessEnv): string {
+interface DemoConfig {
+  readonly file: string
+  /** Undefined: it stays in the file. */
+  readonly policy: DemoPolicy | undefined
+}
+
+/**
+ * The configuration with the variables replaced and the console switched on, for other commands too.
+ * @param own a file that the user has given, whose policy stays where it is; undefined: that of the demo
+ */
+function writeConfig(home: string, own: string | undefined, variables: NodeJS.ProcessEnv): DemoConfig {
   const file = join(home, 'gatehouse.yaml')
-  const { text } = expand(readFileSync(template, 'utf8'), { ...process.env, ...variables })
+  const { text } = expand(readFileSync(own ?? CONFIG, 'utf8'), { ...process.env, ...variables })
   const complete = /^admin:/m.test(text) ? text : `${text}${ADMIN_CONSOLE}`
-  writeFileSync(file, complete, { mode: 0o600 })
-  return file
+  const { rest, policy } = own === undefined ? withoutPolicy(complete) : { rest: complete }
+  writeFileSync(file, rest, { mode: 0o600 })
+  return { file, policy }
 }
 
 async function startDemoGateway(config: Config, closers: Closers): Promise<Gateway> {
@@ -154,22 +166,24 @@ async function startApplications({ gateway, config, ports }: DemoGateway, closer
   }
 }
 
-/** The groups, and a week of made-up history for the console. */
-async function fillDatabase(url: string, config: Config): Promise<void> {
+/** The groups, the first version of the policy, and a week of made-up history for the console. */
+async function fillDatabase(url: string, file: Config, policy: DemoPolicy | undefined): Promise<Config> {
   await migrate(url)
   const database = openDatabase({ server: url, poolSize: 1 })
   try {
-    const { groups } = createActUseCases({
+    const acts = createActUseCases({
       database,
-      timeouts: config.session,
-      encryptionSecrets: config.keys.encryptionSecrets,
-      reservedUsernames: () => config.reservedUsernames,
-      groupPolicy: () => groupPolicyOf(config),
+      timeouts: file.session,
+      encryptionSecrets: file.keys.encryptionSecrets,
+      reservedUsernames: () => file.reservedUsernames,
+      groupPolicy: () => groupPolicyOf(file),
     })
-    await groups.apply(readGroupsFile(GROUPS), { dryRun: false }, { actor: 'demo', admin: undefined })
+    await acts.groups.apply(readGroupsFile(GROUPS), { dryRun: false }, { actor: 'demo', admin: undefined })
+    const config = policy === undefined ? file : await deployFirst(policy, file, { database, acts })
     await writeDemoHistory(database, config)
-    const { keys: { encryptionSecrets: secrets }, audit: { retentionMs } } = config
+    const { keys: { encryptionSecrets: secrets }, audit: { retentionMs } } = file
     await createAuditSealer(database, { secrets, retentionMs }).run() // otherwise its old rows would wait for a minute
+    return config
   } finally {
     await database.close()
   }

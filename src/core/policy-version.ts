@@ -33,6 +33,8 @@ export interface VersionSummary {
   readonly hash: string
   /** As in the audit record: `admin:<user id>`, `cli:<os user>`; `replica:<host:port>`: it has loaded the file. */
   readonly author: string
+  /** Name of an administrator; null: a command or a replica, or a user who was removed. */
+  readonly authorName: string | null
   readonly message: string
   /** ISO 8601. */
   readonly at: string

@@ -10,17 +10,14 @@ import {
   type PolicyDraft,
   type PolicyDrafts,
 } from '../core/policy-draft.js'
+import { actorName } from './actor-name.js'
 import type { Database, Transaction } from './database.js'
 
 type Row<T> = T & Record<string, unknown>
 
-/** Of an actor of the audit record. */
-const nameOf = (actor: string): SQL =>
-  sql`(select u.username from users u where 'admin:' || u.id::text = ${sql.raw(actor)})`
-
 const SUMMARY = sql`d.id, d.base, coalesce((select v.hash from policy_versions v where v.number = d.base), '')
-  as "baseHash", d.message, d.author, d.changed_by as "changedBy", ${nameOf('d.author')} as "authorName",
-  ${nameOf('d.changed_by')} as "changedByName", to_json(d.created_at) #>> '{}' as "createdAt",
+  as "baseHash", d.message, d.author, d.changed_by as "changedBy", ${actorName('d.author')} as "authorName",
+  ${actorName('d.changed_by')} as "changedByName", to_json(d.created_at) #>> '{}' as "createdAt",
   to_json(d.changed_at) #>> '{}' as "changedAt", d.revision, length(d.text) as size`
 
 export function createPolicyDrafts(database: Database): PolicyDrafts {

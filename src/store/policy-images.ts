@@ -10,12 +10,13 @@ import {
   type PolicyImages,
   type UploadedImage,
 } from '../core/policy-image.js'
+import { actorName } from './actor-name.js'
 import type { Database, Transaction } from './database.js'
 
 type Row<T> = T & Record<string, unknown>
 
 const SUMMARY = sql`i.name, i.type, i.sha256, length(i.content) as size, i.author,
-  (select u.username from users u where 'admin:' || u.id::text = i.author) as "authorName",
+  ${actorName('i.author')} as "authorName",
   to_json(i.at) #>> '{}' as at`
 
 export function createPolicyImages(database: Database): PolicyImages {

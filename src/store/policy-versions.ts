@@ -11,6 +11,7 @@ import {
   type VersionSummary,
 } from '../core/policy-version.js'
 import { writeAudit } from './audit.js'
+import { actorName } from './actor-name.js'
 import type { Database, Drizzle, Transaction } from './database.js'
 import { rowsOfRecord } from './rows-of-record.js'
 
@@ -30,11 +31,10 @@ export interface PolicyVersionStore extends PolicyVersions {
 
 type Row<T> = T & Record<string, unknown>
 
-const SUMMARY = sql.raw(
-  `v.number, v.source, v.hash, v.author, v.message, to_json(v.at) #>> '{}' as at, v.parent, v.gains,
-  v.losses, coalesce((select array_agg(distinct r.name order by r.name) from replicas r where r.policy = v.number
-    and abs(extract(epoch from clock_timestamp() - r.heartbeat_at)) < 60), '{}') as replicas`,
-)
+const SUMMARY = sql`v.number, v.source, v.hash, v.author, ${actorName('v.author')} as "authorName", v.message,
+  to_json(v.at) #>> '{}' as at, v.parent, v.gains, v.losses,
+  coalesce((select array_agg(distinct r.name order by r.name) from replicas r where r.policy = v.number
+    and abs(extract(epoch from clock_timestamp() - r.heartbeat_at)) < 60), '{}') as replicas`
 
 export function createPolicyVersionStore(database: Database): PolicyVersionStore {
   return {

@@ -232,6 +232,23 @@ t.test('a detail is readable: what was beside what is, and the rest by name', as
   t.strictSame(readableDetail({ before: { superuser: true }, superuser: [] }).changes, [
     { name: 'superuser', before: 'true', after: 'false' },
   ])
+  const detail = {
+    by: { address: '::1' },
+    hash: 'x',
+    gains: 0,
+    reason: 'Left.',
+    before: { a: 1, b: 2 },
+    after: { a: 1 },
+  }
+  t.strictSame(readableDetail(detail), {
+    changes: [{ name: 'b', before: '2', after: null }],
+    facts: [
+      { name: 'reason', value: 'Left.' },
+      { name: 'gains', value: '0' },
+      { name: 'by.address', value: '::1' },
+      { name: 'hash', value: 'x' },
+    ],
+  }, 'what did not change is left out, the reason is first, and ids are last')
   const gained = readableDetail({ before: { superuser: false }, superuser: [{ row: 1, entraGroup: 'x' }] })
   t.strictSame(gained.changes, [{ name: 'superuser', before: 'false', after: 'true' }])
   t.equal(

@@ -16,6 +16,7 @@ const SUMMARY = {
   }),
   hash: Type.String({ description: 'SHA-256 of the canonical form: JSON, keys sorted, no defaults filled in.' }),
   author: Type.String({ description: 'As in the audit record.' }),
+  authorName: nullable(Type.String({ description: 'Username; null: no administrator, or the user was removed.' })),
   message: Type.String(),
   at: instant('When it was added.'),
   parent: nullable(VersionNumber),
@@ -27,8 +28,9 @@ const SUMMARY = {
 const summary = closed(SUMMARY)
 
 function summaryOf(version: VersionSummary): Answer<Static<typeof summary>> {
-  const { number, source, hash, author, message, at, parent, gains, losses, replicas } = version
-  return { number, source, hash, author, message, at: new Date(at).toISOString(), parent, gains, losses, replicas }
+  const { number, source, hash, author, authorName, message, parent, gains, losses, replicas } = version
+  const at = new Date(version.at).toISOString()
+  return { number, source, hash, author, authorName, message, at, parent, gains, losses, replicas }
 }
 
 export const policyVersions = defineList({

@@ -94,7 +94,7 @@ function versionsTable(rows: readonly VersionSummary[]): Html {
     columns: [
       { heading: 'Version', cell: ({ number }) => html`<a href="${linkTo('versions', String(number))}">${number}</a>` },
       { heading: 'Since', cell: ({ at }) => timeText(at), kind: 'time' },
-      { heading: 'By', cell: ({ author }) => nameText(author), kind: 'name' },
+      { heading: 'By', cell: ({ author, authorName }) => nameText(authorName ?? author), kind: 'name' },
       { heading: 'Message', cell: ({ message }) => message === '' ? soft('none') : nameText(message), kind: 'text' },
       { heading: 'Gains, losses', cell: gainsOf },
       { heading: 'Run by', cell: runBy },
@@ -112,7 +112,7 @@ function gainsOf({ gains, losses }: VersionSummary): Html {
 }
 
 function runBy({ replicas }: VersionSummary): Html {
-  return replicas.length === 0 ? soft('no replica') : shortList(replicas, nameText, 3)
+  return replicas.length === 0 ? soft('no replica at this moment') : shortList(replicas, nameText, 3)
 }
 
 function compareLink({ number, parent }: VersionSummary): Html {
@@ -136,11 +136,12 @@ function compareForm(from: number | undefined, to: number | undefined): Html {
   })
 }
 
-function factsOf({ hash, source, author, parent, number, replicas, release, gains, losses }: VersionDetails): Html {
+function factsOf(version: VersionDetails): Html {
+  const { hash, source, author, authorName, parent, number, replicas, release, gains, losses } = version
   return facts([
-    ['Added by', nameText(author)],
+    ['Added by', nameText(authorName ?? author)],
     ['Source', source === 'file' ? 'the configuration file of a replica' : 'deployed'],
-    ['Run by', replicas.length === 0 ? soft('no replica') : shortList(replicas, nameText, 10)],
+    ['Run by', replicas.length === 0 ? soft('no replica at this moment') : shortList(replicas, nameText, 10)],
     ['Gains, losses', gains === null || losses === null ? soft('not counted') : html`${gains}, ${losses}`],
     [
       'Compare',
