@@ -55,7 +55,7 @@ function groupForms(scene: ConsoleScene): readonly string[] {
 function draftForms({ drafts }: ConsoleScene): readonly string[] {
   const [first = '', ...others] = drafts.map((id) => linkTo('drafts', id))
   const deploys = [`${first}/deploy`, ...others.map((draft) => `${draft}/deploy`), '/admin/versions/1/rollback']
-  return ['/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys]
+  return ['/admin/images/add', '/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys]
 }
 
 function addressesOf(scene: ConsoleScene): readonly string[] {

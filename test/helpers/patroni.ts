@@ -1,7 +1,7 @@
 // Three PostgreSQL with Patroni, one etcd, and HAProxy, which asks Patroni's REST interface for the primary. Every way
 // between them is a relay that can be cut: of each server to the others, to etcd, and of the gateways to each server.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { chownSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -178,7 +178,11 @@ interface Node extends PatroniNode {
   /** host:port that the list of hosts has, and that HAProxy has. */
   readonly listed: string
   readonly proxied: string
+  /** The last lines of Patroni's log. */
+  logged(): string
 }
+
+const LINES_LOGGED = 25
 
 /** Cuts both at once. */
 function both(one: Cut, other: Cut): Cut {
@@ -239,6 +243,7 @@ async function createNode(place: Place, name: string, etcd: string, synchronous:
       signal('SIGCONT')
       patroni?.kill('SIGCONT')
     },
+    logged: () => readFileSync(join(home, `${name}.log`), 'utf8').split('\n').slice(-LINES_LOGGED).join('\n'),
     isPrimary: async () => (await ask(`127.0.0.1:${rest}`, '/primary'))?.status === 200,
   }
 }
@@ -362,7 +367,10 @@ function createCluster(t: Test, nodes: readonly Node[], etcd: PatroniCluster['et
         const { members = [] } = answer?.ok ? await answer.json() as { members?: readonly Member[] } : {}
         seen = members
         return isHealthy(members, synchronous) ? true : undefined
-      }, () => seen).then(() => {}),
+      }, () => seen).then(() => {}, (error: unknown) => {
+        for (const node of nodes) t.comment(`the log of ${node.name} ends with\n${node.logged()}`)
+        throw error
+      }),
     async switchover() {
       await send('POST', '/switchover', { leader: (await primary()).name })
     },

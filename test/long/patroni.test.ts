@@ -202,6 +202,7 @@ for (const synchronous of [true, false]) {
       await t.test(name, async (t) => {
         await cluster.healthy()
         const load = startRecordedLoad(gateways, commands)
+        t.teardown(() => load.stop()) // otherwise it would go on where a failure ends this early
         await sleep(BEFORE_MS)
         const [from, wall] = [performance.now(), Date.now()]
         await fault(cluster)
