@@ -5,6 +5,7 @@ import type { GroupPolicy } from './admin/acts/group-policy.js'
 import { createGroupActs } from './admin/acts/groups.js'
 import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
+import { createApprovalActs } from './admin/acts/policy-approvals.js'
 import { createDeployActs, type DeployActsDeps } from './admin/acts/policy-deploys.js'
 import { createDraftActs } from './admin/acts/policy-drafts.js'
 import { createImageActs } from './admin/acts/policy-images.js'
@@ -44,7 +45,8 @@ export function groupPolicyOf(
 export function createConsoleActs(deps: ConsoleActsDeps): AdminActs {
   const { database, timeouts, encryptionSecrets } = deps
   const transaction = createActTransaction(database, timeouts, encryptionSecrets)
-  return { ...createActUseCases(deps), deploys: createDeployActs({ ...deps.deploys, transaction }) }
+  const policy = { ...deps.deploys, transaction }
+  return { ...createActUseCases(deps), deploys: createDeployActs(policy), approvals: createApprovalActs(policy) }
 }
 
 export function createActUseCases(deps: ActUseCasesDeps): CommandActs {

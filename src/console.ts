@@ -50,7 +50,8 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
     requireOwnForm(request, actor, token, { publicUrl, formTokens })
   const { storage: { database } } = deps
   const recordRefusal = createRefusals((refused) => recordRefusedAct(database, refused))
-  const { stepUpMs = 0, acrs, tokenDeploy = false } = admin ?? {}
+  const { stepUpMs = 0, acrs } = admin ?? {}
+  const tokenDeploy = mayTokensDeploy(admin)
   const rules = { requireOwnForm: isOwn, recordRefusal, stepUpMs, acrs, tokenDeploy }
   return {
     guard,
@@ -68,6 +69,11 @@ function scopeOptions(app: FastifyInstance, config: RunningConfig, deps: Console
     siblings: deps.siblings,
     apiLimit: adminApiLimit(adminCookie.read),
   }
+}
+
+/** Where others have approved it, or the configuration says so. */
+function mayTokensDeploy(admin: RunningConfig['startup']['admin']): boolean {
+  return admin !== undefined && (admin.tokenDeploy || admin.approvals > 0) // guard: token-deploy-approved
 }
 
 /** Each part of the console adds its member. */
@@ -90,6 +96,7 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
       policyHash: () => config.current().policyText.hash,
       deploys: {
         source: config.startup.policy.source,
+        needed: config.startup.admin?.approvals ?? 0,
         drafts: drafts.policyDrafts,
         versions: createPolicyVersionStore(database),
         deploysBy: (deploy) => createPolicyDeploys(database, config.file(), 'policy', deploy),

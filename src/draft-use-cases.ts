@@ -1,5 +1,6 @@
 // The use cases of drafts of the policy, put together: what is wrong with them, who would gain and lose what, and which
 // requests would be decided otherwise.
+import { createPolicyApprovalsAdmin } from './admin/policy-approvals.js'
 import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
 import { createPolicyImagesAdmin } from './admin/policy-images.js'
 import { createPolicyPreviewAdmin } from './admin/policy-preview.js'
@@ -11,7 +12,9 @@ import type { Environment } from './core/environment.js'
 import { createDraftJudge } from './draft-judge.js'
 import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
+import { consolePermissions } from './store/act-policy.js'
 import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
+import { createPolicyApprovals } from './store/policy-approvals.js'
 import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
 import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
@@ -29,7 +32,7 @@ export interface DraftUseCaseDeps {
 export function createDraftUseCases(
   config: RunningConfig,
   { database, env = process.env, log }: DraftUseCaseDeps,
-): Pick<AdminUseCases, 'policyDrafts' | 'policyImages' | 'policyPreview'> {
+): Pick<AdminUseCases, 'policyDrafts' | 'policyImages' | 'policyPreview' | 'policyApprovals'> {
   const policyHash = (): string => config.current().policyText.hash
   const images = createPolicyImages(database)
   const policyDrafts = createPolicyDraftsAdmin({
@@ -50,7 +53,15 @@ export function createDraftUseCases(
     sampled: () => requestsSampled(database, { ...config.startup, access: config.current().access }, config.shown()),
     failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
   })
-  return { policyDrafts, policyPreview, policyImages: createPolicyImagesAdmin(images) }
+  const policyApprovals = createPolicyApprovalsAdmin({
+    needed: policyDrafts.source === 'file' ? 0 : config.startup.admin?.approvals ?? 0,
+    approvals: createPolicyApprovals(database),
+    drafts: policyDrafts,
+    versions: createPolicyVersionStore(database),
+    previews: policyPreview,
+    consolePermissions: () => database.ask((db) => consolePermissions(db)),
+  })
+  return { policyDrafts, policyPreview, policyApprovals, policyImages: createPolicyImagesAdmin(images) }
 }
 
 /** @param shown what is in force, for people to read @returns undefined: none are sampled */

@@ -6,6 +6,7 @@ import type { MembershipActs } from './acts/memberships.js'
 import type { GroupActs } from './acts/groups.js'
 import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
+import type { ApprovalActs } from './acts/policy-approvals.js'
 import type { DeployActs } from './acts/policy-deploys.js'
 import type { DraftActs } from './acts/policy-drafts.js'
 import type { ImageActs } from './acts/policy-images.js'
@@ -22,6 +23,7 @@ import type { MappingAdmin } from './mapping.js'
 import type { PeopleAdmin } from './people.js'
 import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
+import type { PolicyApprovalsAdmin } from './policy-approvals.js'
 import type { PolicyDraftsAdmin } from './policy-drafts.js'
 import type { PolicyImagesAdmin } from './policy-images.js'
 import type { PolicyPreviewAdmin } from './policy-preview.js'
@@ -33,6 +35,7 @@ import type { AdminForms } from '../core/admin-forms.js'
 /** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
 export interface AdminActs extends CommandActs {
   readonly deploys: DeployActs
+  readonly approvals: ApprovalActs
 }
 
 /** Those of commands, which deploy by `PolicyDeploysAdmin`. */
@@ -64,6 +67,7 @@ export interface AdminUseCases {
   readonly policyDrafts: PolicyDraftsAdmin
   readonly policyPreview: PolicyPreviewAdmin
   readonly policyImages: PolicyImagesAdmin
+  readonly policyApprovals: PolicyApprovalsAdmin
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

@@ -258,7 +258,15 @@ export const adminSection = section('The admin console at /admin and its API; bo
     'Only clients in these networks reach the console and its API; empty: all.',
     { default: [] },
   ),
-  tokenDeploy: flag('API tokens may deploy drafts of the policy, where policy.source is database.', false),
+  approvals: count(
+    'Approvals of other administrators that a deploy or a rollback in the console and its API needs, where ' +
+      'policy.source is database. Commands need none.',
+    { minimum: 0, maximum: 20, default: 0 },
+  ),
+  tokenDeploy: flag(
+    'API tokens may deploy drafts of the policy, where policy.source is database; with approvals they always may.',
+    false,
+  ),
 })
 
 export const logSection = section('What Gatehouse writes to standard output.', {

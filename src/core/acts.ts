@@ -3,6 +3,7 @@
 import type { Holdings } from './ceiling.js'
 import type { GroupsUnit } from './group-acts.js'
 import type { PersonView } from './people.js'
+import type { ApprovalTarget, ApprovedChange, PolicyApproval } from './policy-approval.js'
 import type { DraftsUnit } from './policy-draft.js'
 import type { ImagesUnit } from './policy-image.js'
 import type { KeptPreview } from './policy-preview.js'
@@ -90,7 +91,11 @@ export interface PolicyUnit {
   consolePermissions(): Promise<ReadonlyMap<string, readonly string[]>>
   /** Undefined: there is none. */
   previewOf(draft: string): Promise<KeptPreview | undefined>
-  /** As PolicyDeployments.deploy. */
+  /** Locked, with the rights of their approvers. */
+  approvals(target: ApprovalTarget): Promise<readonly PolicyApproval[]>
+  /** In place of an earlier one of the same approver. */
+  approve(target: ApprovalTarget, approverId: string, change: ApprovedChange): Promise<void>
+  /** As PolicyDeployments.deploy. All approvals are gone afterwards. */
   deploy(deployment: NewDeployment): Promise<number>
 }
 

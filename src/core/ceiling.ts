@@ -64,6 +64,17 @@ export function requireMayDeploy(
   requireWithinOwnRights(holder, { permissions: groups.flatMap(permissionsOf) }) // guard: policy-own-permissions
 }
 
+/** Whether `requireMayDeploy` allows it. */
+export function mayDeploy(...change: Parameters<typeof requireMayDeploy>): boolean {
+  try {
+    requireMayDeploy(...change)
+    return true
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'above_own_rights') return false
+    throw error
+  }
+}
+
 /** @throws GatehouseError `above_own_rights` */
 export function requireMayActUpon(
   holder: Holdings,

@@ -203,8 +203,13 @@ export const FAILURES = {
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },
   username_reserved: { status: 409, sentence: 'The configuration reserves this username.' },
   username_invalid: { status: 400, sentence: 'This is not a valid username.' },
+  policy_approvals_missing: { status: 409, sentence: 'Other administrators must approve this change of the policy.' },
   policy_changed: { status: 409, sentence: 'Another version of the policy was deployed in the meantime.' },
   policy_missing: { status: 503, sentence: 'Gatehouse has no access policy yet, so nothing can be opened.' },
+  policy_own_draft: {
+    status: 403,
+    sentence: 'You have edited this draft: another administrator must approve it.',
+  },
   policy_preview_stale: {
     status: 409,
     sentence: 'This needs a preview of the draft, and of the policy in force, as both are now: make it first.',

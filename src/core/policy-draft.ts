@@ -39,6 +39,11 @@ export interface DraftSummary extends Omit<DraftContent, 'text'> {
   readonly revision: number
   /** Characters of its text. */
   readonly size: number
+  /**
+   * As in the audit record: who has ever saved it, and who has made the token of a program that did. They do not
+   * approve it (policy-approval.ts).
+   */
+  readonly editors: readonly string[]
 }
 
 export interface PolicyDraft extends DraftSummary {
@@ -54,13 +59,20 @@ export interface PolicyDrafts {
   byId(id: string): Promise<PolicyDraft | undefined>
 }
 
+/** Who saves a draft. */
+export interface DraftEditor {
+  readonly editor: string
+  /** Of a program: who has made its token is an editor too. */
+  readonly tokenId: string | undefined
+}
+
 /** What acts on drafts read, lock and change. */
 export interface DraftsUnit {
   /** Locks the draft. Undefined: there is none. */
   target(id: string): Promise<PolicyDraft | undefined>
   /** Undefined: there are MOST_DRAFTS already. */
-  add(draft: DraftContent & { readonly author: string }): Promise<string | undefined>
-  change(id: string, draft: DraftContent & { readonly changedBy: string }): Promise<void>
+  add(draft: DraftContent & DraftEditor): Promise<string | undefined>
+  change(id: string, draft: DraftContent & DraftEditor): Promise<void>
   remove(id: string): Promise<void>
   /** Undefined: there is no version of this number. */
   textOfVersion(number: number): Promise<string | undefined>

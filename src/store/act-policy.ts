@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { PolicyUnit } from '../core/acts.js'
 import type { Transaction } from './database.js'
+import { addApproval, lockedApprovals } from './policy-approvals.js'
 import { deployedIn, deployWithin, requireOnto } from './policy-deployments.js'
 import { previewOf } from './policy-previews.js'
 import { takePolicyTurn } from './policy-versions.js'
@@ -12,14 +13,21 @@ export function policyUnit(tx: Transaction): PolicyUnit {
     async requireOnto(onto) {
       requireOnto(await deployedIn(tx), onto)
     },
-    async consolePermissions() {
-      const { rows } = await tx.execute<{ name: string, permissions: readonly string[] }>(sql`
-        select g.name, array_agg(p.permission order by p.permission) as permissions
-        from groups g join group_permissions p on p.group_id = g.id where p.permission like 'gatehouse.%'
-        group by g.name`)
-      return new Map(rows.map(({ name, permissions }) => [name, permissions]))
-    },
+    consolePermissions: () => consolePermissions(tx),
     previewOf: (draft) => previewOf(tx, draft),
+    approvals: (target) => lockedApprovals(tx, target),
+    approve: (target, approverId, change) => addApproval(tx, target, approverId, change),
     deploy: (deployment) => deployWithin(tx, deployment),
   }
+}
+
+/** Permissions of the console by the name of the local group that has them. */
+export async function consolePermissions(
+  on: Pick<Transaction, 'execute'>,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { rows } = await on.execute<{ name: string, permissions: readonly string[] }>(sql`
+    select g.name, array_agg(p.permission order by p.permission) as permissions
+    from groups g join group_permissions p on p.group_id = g.id where p.permission like 'gatehouse.%'
+    group by g.name`)
+  return new Map(rows.map(({ name, permissions }) => [name, permissions]))
 }

@@ -16,6 +16,7 @@ import type { Database, Drizzle, Transaction } from './database.js'
 import { OutOfDate } from './database-errors.js'
 import { addApplication } from './policy-applications.js'
 import { addImages } from './policy-images.js'
+import { dropApprovals } from './policy-approvals.js'
 import { addVersion, holdPolicyTurn, takePolicyTurn } from './policy-versions.js'
 import { rowsOfRecord } from './rows-of-record.js'
 
@@ -103,6 +104,7 @@ export async function deployWithin(tx: Transaction, deployment: NewDeployment): 
     detail: { version: number, hash, replaced: onto, replacedHash: before?.hash ?? null, message, ...detail },
   })
   if (isApplied) await addApplication(tx, number, { actor: author, correlationId })
+  await dropApprovals(tx)
   await tx.execute(sql`delete from policy_trials where id = ${trial}`)
   return number
 }

@@ -18,7 +18,9 @@ type Row<T> = T & Record<string, unknown>
 const SUMMARY = sql`d.id, d.base, coalesce((select v.hash from policy_versions v where v.number = d.base), '')
   as "baseHash", d.message, d.author, d.changed_by as "changedBy", ${actorName('d.author')} as "authorName",
   ${actorName('d.changed_by')} as "changedByName", to_json(d.created_at) #>> '{}' as "createdAt",
-  to_json(d.changed_at) #>> '{}' as "changedAt", d.revision, length(d.text) as size`
+  to_json(d.changed_at) #>> '{}' as "changedAt", d.revision, length(d.text) as size,
+  -- also of a release that kept no editors
+  array(select distinct unnest(d.editors || d.author || d.changed_by)) as editors`
 
 export function createPolicyDrafts(database: Database): PolicyDrafts {
   return {
@@ -51,18 +53,19 @@ export function draftsUnit(tx: Transaction): DraftsUnit {
       )
       return draft
     },
-    async add({ text, message, base, author }) {
+    async add({ text, message, base, editor, tokenId }) {
       await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('gatehouse policy drafts', 0))`)
       // guard: policy-drafts-bounded
       const { rows: [draft] } = await tx.execute<{ id: string }>(sql`
-        insert into policy_drafts (id, text, message, base, author, changed_by)
-        select ${newDraftId()}, ${text}, ${message}, ${base}, ${author}, ${author}
+        insert into policy_drafts (id, text, message, base, author, changed_by, editors)
+        select ${newDraftId()}, ${text}, ${message}, ${base}, ${editor}, ${editor}, ${editorsOf(editor, tokenId)}
         where (select count(*) from policy_drafts) < ${MOST_DRAFTS} returning id`)
       return draft?.id
     },
-    async change(id, { text, message, base, changedBy }) {
+    async change(id, { text, message, base, editor, tokenId }) {
       await tx.execute(sql`update policy_drafts set text = ${text}, message = ${message}, base = ${base},
-        changed_by = ${changedBy}, changed_at = clock_timestamp(), revision = revision + 1 where id = ${id}`)
+        changed_by = ${editor}, changed_at = clock_timestamp(), revision = revision + 1,
+        editors = array(select distinct unnest(editors || ${editorsOf(editor, tokenId)})) where id = ${id}`)
     },
     async remove(id) {
       await tx.execute(sql`delete from policy_drafts where id = ${id}`)
@@ -75,6 +78,12 @@ export function draftsUnit(tx: Transaction): DraftsUnit {
     },
     versionOf: (hash) => versionOf(tx, hash),
   }
+}
+
+/** Who has made a token knows it. */
+function editorsOf(editor: string, tokenId: string | undefined): SQL {
+  // guard: policy-editor-of-token
+  return sql`array(select ${editor}::text union select k.created_by from tokens k where k.id = ${tokenId ?? null})`
 }
 
 /** The newest version with this hash; undefined: there is none. */

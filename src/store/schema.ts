@@ -432,6 +432,8 @@ export const policyDrafts = pgTable('policy_drafts', {
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
   changedAt: instant('changed_at').notNull().default(sql`clock_timestamp()`),
   revision: integer('revision').notNull().default(1),
+  /** As in the audit record: everybody who has ever saved it, and who has made the token of a program that did. */
+  editors: text('editors').array().notNull().default(sql`'{}'`),
 })
 
 /** Images of policies of the database (core/policy-image.ts), a bounded number. A row never changes. */
@@ -444,6 +446,26 @@ export const policyImages = pgTable('policy_images', {
   author: text('author').notNull(),
   at: instant('at').notNull().default(sql`clock_timestamp()`),
 })
+
+/** Approvals of a deploy of a draft, or of a rollback to a version (core/policy-approval.ts); gone with each deploy. */
+export const policyApprovals = pgTable('policy_approvals', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  /** One of both. */
+  draft: text('draft').references(() => policyDrafts.id, { onDelete: 'cascade' }),
+  version: integer('version'),
+  approver: uuid('approver').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  /** Of the text, and of the version in force that it is compared with, by its number too. */
+  textHash: text('text_hash').notNull(),
+  policyHash: text('policy_hash').notNull(),
+  onto: integer('onto').notNull(),
+  /** Null: of a rollback. */
+  preview: text('preview'),
+  at: instant('at').notNull().default(sql`clock_timestamp()`),
+}, (table) => [
+  unique('policy_approvals_draft').on(table.draft, table.approver),
+  unique('policy_approvals_version').on(table.version, table.approver),
+  check('policy_approvals_target', sql`num_nonnulls(${table.draft}, ${table.version}) = 1`),
+])
 
 /** The preview of a draft that was made last (core/policy-preview.ts), also while it is under way. */
 export const policyPreviews = pgTable('policy_previews', {

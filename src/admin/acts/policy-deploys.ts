@@ -1,18 +1,23 @@
 // Acts that deploy a policy: a draft, or an earlier version. What the administrator has seen, and their rights, are
 // compared before the replicas try it and again in the transaction that adds the version.
-import type { Acting, ActTransaction } from '../../core/acts.js'
+import type { Acting } from '../../core/acts.js'
 import { requireMayDeploy } from '../../core/ceiling.js'
 import { GatehouseError } from '../../core/errors.js'
-import { draftVersion, type DraftPolicy, type PolicyDraft } from '../../core/policy-draft.js'
-import { gainsOfPolicy, type PolicyGains } from '../../core/policy-gains.js'
-import type { NewDeployment, PolicyDeployments, PolicyVersions } from '../../core/policy-version.js'
-import { requireVersion } from '../../core/version-tag.js'
-import { sourceIsFile, type Deployed, type PolicyDeploysAdmin } from '../policy-deploys.js'
-import { draftUnknown, type PolicyDraftsAdmin } from '../policy-drafts.js'
+import { requireApprovals, usersOf, type PolicyApproval } from '../../core/policy-approval.js'
+import type { NewDeployment, PolicyDeployments } from '../../core/policy-version.js'
+import { changeOf, type ChangeOfPolicy } from '../policy-approvals.js'
+import type { Deployed, PolicyDeploysAdmin } from '../policy-deploys.js'
 import { requirePreview } from '../policy-preview.js'
-import { knownVersion, policyValues } from '../policy-versions.js'
 import { checkText } from '../text.js'
 import { perform, type ActContext } from './perform.js'
+import {
+  countedApprovals,
+  draftSeen,
+  requireDatabase,
+  usableVersion,
+  type ApprovalActsDeps,
+  type ApprovalsToCount,
+} from './policy-approvals.js'
 
 export interface RollbackRequest {
   readonly message: string
@@ -35,18 +40,14 @@ export interface DeployActs {
   /**
    * The draft is gone afterwards: its text is the version.
    * @throws GatehouseError as PolicyDeploysAdmin.deploy; `policy_draft_unknown`, `policy_draft_unusable`,
-   *   `policy_preview_stale`, `version_stale`, `above_own_rights`, `request_malformed`
+   *   `policy_preview_stale`, `policy_approvals_missing`, `version_stale`, `above_own_rights`, `request_malformed`
    */
   deploy(draft: string, asked: DeployRequest, acting: Acting): Promise<Deployed>
   /** @throws GatehouseError as `deploy`; `policy_version_unknown`, `policy_version_unusable` */
   rollback(number: number, asked: RollbackRequest, acting: Acting): Promise<Deployed>
 }
 
-export interface DeployActsDeps {
-  readonly transaction: ActTransaction
-  readonly source: 'file' | 'database'
-  readonly drafts: Pick<PolicyDraftsAdmin, 'get' | 'judge'>
-  readonly versions: Pick<PolicyVersions, 'get'>
+export interface DeployActsDeps extends ApprovalActsDeps {
   /** @param deploy in place of the transaction that adds the version */
   readonly deploysBy: (deploy: PolicyDeployments['deploy']) => Pick<PolicyDeploysAdmin, 'deploy'>
 }
@@ -60,26 +61,17 @@ export function createDeployActs(deps: DeployActsDeps): DeployActs {
       checkText(id, asked.message, ...asked.without ?? [])
       requireDatabase(deps)
       requireTypedByUser(asked, acting)
-      const draft = await deps.drafts.get(id)
-      const { policy } = await deps.drafts.judge(draft.text)
+      const { text } = await deps.drafts.get(id)
+      const { policy } = await deps.drafts.judge(text)
       if (policy === undefined) throw new GatehouseError('policy_draft_unusable')
-      return await deployText({ text: draft.text, asked, acting, check: ofDraft(draft, policy, asked) }, deps)
+      return await deployText({ text, hash: policy.hash, asked, acting, check: ofDraft(id, text, asked) }, deps)
     },
     async rollback(number, asked, acting) {
       checkText(asked.message, ...asked.without ?? [])
       requireDatabase(deps)
-      const { text } = await knownVersion(deps.versions, number)
-      const { problems: [problem] } = await deps.drafts.judge(text)
-      if (problem !== undefined) {
-        throw new GatehouseError('policy_version_unusable', { detail: `${problem.path}: ${problem.message}` })
-      }
-      return await deployText({ text, asked, acting, check: ofVersion(number) }, deps)
+      return await deployText({ ...await usableVersion(number, deps), asked, acting, check: ofVersion(number) }, deps)
     },
   }
-}
-
-function requireDatabase({ source }: DeployActsDeps): void {
-  if (source === 'file') throw sourceIsFile() // guard: policy-act-source
 }
 
 /** A program types nothing. */
@@ -88,29 +80,36 @@ function requireTypedByUser({ confirm }: RollbackRequest, { admin }: Acting): vo
   throw new GatehouseError('not_by_token', { detail: 'an API token has sent a confirmation' })
 }
 
-/** What is compared in the transaction, and what the audit row then has. */
+/** What is compared in the transaction, which approvals count, and what the audit row then has. */
 interface Check {
-  (context: ActContext, replaced: string): Promise<Readonly<Record<string, unknown>>>
+  (context: ActContext, change: ChangeOfPolicy): Promise<Checked>
+}
+
+interface Checked extends Omit<ApprovalsToCount, 'change'> {
+  readonly detail: Readonly<Record<string, unknown>>
 }
 
 interface TextToDeploy {
   readonly text: string
+  readonly hash: string
   readonly asked: RollbackRequest & Partial<DeployRequest>
   readonly acting: Acting
   readonly check: Check
 }
 
 async function deployText(
-  { text, asked, acting, check }: TextToDeploy,
-  { transaction, versions, deploysBy }: DeployActsDeps,
+  { text, hash, asked, acting, check }: TextToDeploy,
+  { transaction, versions, needed, deploysBy }: DeployActsDeps,
 ): Promise<Deployed> {
-  const { onto } = asked
-  const replaced = await versions.get(onto)
-  const gains = gainsOfPolicy(policyValues(replaced?.text ?? ''), policyValues(text))
+  const change = await changeOf({ text, hash }, asked.onto, versions)
   const checked = async (context: ActContext): Promise<Readonly<Record<string, unknown>>> => {
-    await context.unit.policy.requireOnto(onto)
-    await requireWithinCeiling(gains, context)
-    return await check(context, replaced?.hash ?? '')
+    await context.unit.policy.requireOnto(change.onto)
+    const { detail, ...known } = await check(context, change)
+    const approvals = await countedApprovals({ ...known, change }, context)
+    await requireWithinCeiling(change, approvals, context)
+    requireApprovals(approvals.length, needed)
+    const by = approvals.map(({ approverId }) => `admin:${approverId}`)
+    return { ...detail, ...by.length === 0 ? {} : { approvals: by } }
   }
   await perform(transaction, acting, BEFORE, checked) // before the replicas load it
   return await deploysBy((deployment) =>
@@ -121,7 +120,14 @@ async function deployText(
   ).deploy(text, asked, acting)
 }
 
-async function requireWithinCeiling(gains: PolicyGains, { unit, holder }: ActContext): Promise<void> {
+/** A superuser who has approved the change answers for it, but not for a program: it changes no superuser. */
+async function requireWithinCeiling(
+  { gains }: ChangeOfPolicy,
+  approvals: readonly PolicyApproval[],
+  { unit, holder, acting }: ActContext,
+): Promise<void> {
+  const isOfUser = acting.admin?.tokenId === undefined // guard: policy-approval-by-token
+  if (isOfUser && approvals.some((approval) => approval.holder?.isSuperuser)) return // guard: policy-approval-superuser
   const permissions = await unit.policy.consolePermissions()
   requireMayDeploy(holder, gains, (group) => permissions.get(group) ?? []) // guard: policy-act-ceiling
 }
@@ -138,21 +144,22 @@ async function deployWithin(
   return number
 }
 
-function ofDraft({ id, text }: PolicyDraft, { hash }: DraftPolicy, { preview }: DeployRequest): Check {
-  return async ({ unit, acting }, policyHash) => {
-    const now = await unit.drafts.target(id)
-    if (now === undefined) throw draftUnknown(id)
-    requireVersion(acting.ifMatch, draftVersion(now))
-    if (now.text !== text) throw new GatehouseError('version_stale')
-    const key = { draftHash: hash, policyHash }
-    const { losses } = requirePreview(await unit.policy.previewOf(id), key, preview)
-    if (losses > 0 && acting.reason === undefined) throw reasonMissing(losses) // guard: policy-act-reason
-    return { draft: id }
+function ofDraft(id: string, text: string, { preview }: DeployRequest): Check {
+  return async (context, { textHash, policyHash }) => {
+    const { editors } = await draftSeen(id, text, context)
+    const key = { draftHash: textHash, policyHash }
+    const { losses } = requirePreview(await context.unit.policy.previewOf(id), key, preview)
+    if (losses > 0 && context.acting.reason === undefined) throw reasonMissing(losses) // guard: policy-act-reason
+    return { detail: { draft: id }, target: { draft: id }, preview, excluded: usersOf(editors) }
   }
 }
 
+/** Who rolls back is the author of the change. */
 function ofVersion(number: number): Check {
-  return async () => ({ rollback: number })
+  return async ({ acting }) => {
+    const excluded = usersOf([acting.actor]) // guard: policy-rollback-approver
+    return { detail: { rollback: number }, target: { version: number }, preview: null, excluded }
+  }
 }
 
 function reasonMissing(losses: number): GatehouseError {

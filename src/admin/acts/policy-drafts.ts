@@ -8,6 +8,7 @@ import {
   MOST_DRAFT_TEXT,
   MOST_DRAFTS,
   type DraftContent,
+  type DraftEditor,
   type PolicyDraft,
 } from '../../core/policy-draft.js'
 import { requireVersion, versionTag } from '../../core/version-tag.js'
@@ -94,7 +95,7 @@ async function add(
   const ofVersion = base === undefined ? undefined : await drafts.textOfVersion(base)
   if (base === undefined || ofVersion === undefined) throw versionUnknown(base)
   const draft = { text: text ?? ofVersion, message, base }
-  const id = await drafts.add({ ...draft, author: acting.actor })
+  const id = await drafts.add({ ...draft, ...editorOf(acting) })
   if (id === undefined) {
     throw new GatehouseError('policy_drafts_full', {
       detail: `there are ${MOST_DRAFTS} drafts already`,
@@ -114,7 +115,7 @@ async function change(id: string, to: Partial<DraftContent>, context: ActContext
   if (text === draft.text && message === draft.message && base === draft.base) {
     return { etag: versionTag(draftVersion(draft)), changed: false }
   }
-  await drafts.change(id, { ...after, changedBy: acting.actor })
+  await drafts.change(id, { ...after, ...editorOf(acting) })
   await record({ action: 'policy.draft.change', before: seen(draft), after: seen(after), detail: { draft: id } })
   return { etag: versionTag(draftVersion({ id, revision: draft.revision + 1 })), changed: true }
 }
@@ -124,6 +125,10 @@ async function targetOf(id: string, { unit, acting }: ActContext): Promise<Polic
   if (draft === undefined) throw draftUnknown(id)
   requireVersion(acting.ifMatch, draftVersion(draft))
   return draft
+}
+
+function editorOf({ actor, admin }: Acting): DraftEditor {
+  return { editor: actor, tokenId: admin?.tokenId }
 }
 
 /** For the record: a text by its hash, because it may be long, and unfinished. */

@@ -81,27 +81,41 @@ async function signedIn(query: Query): Promise<string> {
 }
 
 /** A draft of the policy. */
-export async function newDraft({ clients: { sue } }: AdminScene): Promise<{ path: string, ifMatch: string }> {
-  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken }
-  const { json } = await sue.ask('/policy/drafts', { method: 'POST', headers, body: {} })
+export async function newDraft(
+  { clients: { sue } }: AdminScene,
+  by: ApiClient = sue,
+): Promise<{ path: string, ifMatch: string }> {
+  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': by.csrfToken }
+  const { json } = await by.ask('/policy/drafts', { method: 'POST', headers, body: {} })
   return { path: `/policy/drafts/${String(json?.['id'])}`, ifMatch: String(json?.['etag']) }
 }
 
-/** A draft that Sue has seen the preview of, with what her request to deploy it has. */
+/** A draft that Sue, or another administrator, has seen the preview of, with what a request to deploy it has. */
 export async function draftToDeploy(
   scene: AdminScene,
   query: Query,
   change: (policy: Readonly<Record<string, unknown>>) => unknown = (policy) => policy,
+  by: ApiClient = scene.clients.sue,
 ): Promise<{ path: string, ifMatch: string, body: Readonly<Record<string, unknown>> }> {
-  const { clients: { sue } } = scene
-  const { path, ifMatch: first } = await newDraft(scene)
-  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': sue.csrfToken }
-  const { json } = await sue.ask(path)
+  const { path, ifMatch: first } = await newDraft(scene, by)
+  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': by.csrfToken }
+  const { json } = await by.ask(path)
   const text = stringify(change(parse(String(json?.['text'])) as Readonly<Record<string, unknown>>))
   const put = { method: 'PUT', headers: { ...headers, 'if-match': first }, body: { text } }
-  const ifMatch = String((await sue.ask(path, put)).json?.['etag'])
-  const preview = await previewOf(sue, path)
+  const ifMatch = String((await by.ask(path, put)).json?.['etag'])
+  const preview = await previewOf(by, path)
   return { path, ifMatch, body: { message: 'Circuits', onto: await inForce(query), preview, reason: WHY } }
+}
+
+/** The same draft, with what a request to approve it has. */
+export async function draftToApprove(
+  scene: AdminScene,
+  query: Query,
+  change?: (policy: Readonly<Record<string, unknown>>) => unknown,
+  by?: ApiClient,
+): Promise<ActRequest> {
+  const { path, ifMatch, body: { onto, preview } } = await draftToDeploy(scene, query, change, by)
+  return { path: `${path}/approve`, ifMatch, body: { onto, preview } }
 }
 
 export async function previewOf(client: ApiClient, path: string): Promise<string> {
@@ -286,6 +300,24 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       return { path: `${path}?${reason}`, ifMatch }
     },
     above: undefined,
+  },
+  postPolicyDraftsByIdApprove: {
+    allowed: async (scene, query) => {
+      const asked = await draftToApprove(scene, query)
+      await query("update policy_drafts set author = 'cli:test', changed_by = 'cli:test', editors = '{}'")
+      return asked
+    },
+    above: (scene, query) => draftToApprove(scene, query, withRow({ superuser: true })),
+  },
+  postPolicyVersionsByNumberApprove: {
+    allowed: async (_scene, query) => ({
+      path: '/policy/versions/1/approve',
+      body: { onto: await inForce(query) },
+    }),
+    above: async (_scene, query) => ({
+      path: `/policy/versions/${await versionWith(query, withRow({ staff: true }))}/approve`,
+      body: { onto: await inForce(query) },
+    }),
   },
   postPolicyDraftsByIdDeploy: {
     allowed: async (scene, query) => {

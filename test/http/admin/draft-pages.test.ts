@@ -183,3 +183,32 @@ t.test('the files: the text as it was written, and a patch that keeps its commen
     t.equal((await page(sue, path.replace(/drf_[\w-]+/, 'drf_none'))).status, 404)
   }
 })
+
+t.test('another administrator approves a draft, and a rollback, by a form that shows what was seen', async (t) => {
+  const admin = await startDeployedScene(t, { admin: { approvals: 1 } })
+  const { gateway, clients: { sue, helpdesk } } = admin
+  const { page, fill } = formsOf(gateway)
+  const query = await connect(t, gateway.databaseUrl)
+  await query(`insert into group_permissions (group_id, permission)
+    select id, 'gatehouse.policy' from groups where name = 'Helpdesk'`)
+  const at = (await draftToDeploy(admin, query)).path.replace('/policy', '/admin')
+  t.match((await page(sue, at)).text, /0 of 1 that are needed\.[^]*No administrator has approved it\./)
+  t.match((await page(sue, at)).text, `href="${at}/approve"`)
+  t.match(await fill(sue, `${at}/approve`, {}), { status: 400, text: 'another administrator must approve it' })
+  const missing = { status: 409, text: /1 more approval is needed \(admin\.approvals: 1\)/ }
+  t.match(await fill(sue, `${at}/deploy`, { message: 'x', reason: 'x' }), missing)
+
+  t.match((await page(helpdesk, `${at}/approve`)).text, 'You say that this may replace <a href="/admin/versions/1">')
+  t.match(await fill(helpdesk, `${at}/approve`, { onto: '7' }), { status: 409, text: 'Version 1 of the policy is in' })
+  const done = await fill(helpdesk, `${at}/approve`, {})
+  t.match(done, { status: 303, location: `${at}?done=drafts-approve` })
+  t.match((await page(sue, at)).text, /1 of 1 that are needed\.[^]*class="tag good">counts</)
+  t.match(await fill(sue, `${at}/deploy`, { message: 'x', reason: 'x' }), { status: 303 })
+
+  t.ok(await until(async () => /1\/approve"/.test((await page(sue, '/admin/versions/1')).text)))
+  const back = '/admin/versions/1/rollback'
+  t.match(await fill(helpdesk, back, { message: 'x', reason: 'x' }), missing)
+  t.equal((await fill(sue, '/admin/versions/1/approve', {})).location, '/admin/versions/1?done=versions-approve')
+  t.match((await page(sue, back)).text, /1 of 1 that are needed\./)
+  t.match(await fill(helpdesk, back, { message: 'x', reason: 'x' }), { status: 303 })
+})

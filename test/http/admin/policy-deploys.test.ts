@@ -1,56 +1,16 @@
 // Deploys and rollbacks of the policy at the API: what the administrator must have seen, what is above their rights,
 // and what becomes of a replica that refuses.
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { GROUP_IDS, PERSON_IDS } from '../../../src/demo/people.js'
-import { connect, type Query } from '../../helpers/sql.js'
+import { connect } from '../../helpers/sql.js'
 import { TARGET } from '../../helpers/targets.js'
 import { until } from '../../helpers/until.js'
-import { draftToDeploy, inForce, previewOf, versionWith, withRow } from './act-scenes.js'
-import { HELPDESK, startAdminScene, startDeployedScene, type ApiClient } from './helper.js'
+import { inForce, previewOf, versionWith, withRow } from './act-scenes.js'
+import { deployScene, lastRow, post, slowReplica, type Policy } from './deploy-scene.js'
+import { HELPDESK, startAdminScene, type ApiClient } from './helper.js'
 import { giveToken } from './token-client.js'
 
-type Policy = Readonly<Record<string, unknown>>
 type Row = Readonly<{ entraGroup: string, superuser?: boolean }>
-
-/** Asks as a page of the console does. */
-async function post({ ask, csrfToken }: ApiClient, path: string, body: unknown, ifMatch?: string) {
-  const headers = { 'sec-fetch-site': 'same-origin', 'x-csrf-token': csrfToken }
-  return await ask(path, {
-    method: 'POST',
-    headers: { ...headers, ...ifMatch === undefined ? {} : { 'if-match': ifMatch } },
-    body,
-  })
-}
-
-async function scene(t: Test, config: Readonly<Record<string, unknown>> = {}) {
-  const admin = await startDeployedScene(t, config)
-  const query = await connect(t, admin.gateway.databaseUrl)
-  const { clients: { sue, helpdesk } } = admin
-  const begin = async (change?: (policy: Policy) => unknown) => await draftToDeploy(admin, query, change)
-  type Draft = Awaited<ReturnType<typeof begin>>
-  const deploy = async ({ path, ifMatch, body }: Draft, changed: Policy = {}, client = sue) =>
-    await post(client, `${path}/deploy`, { ...body, ...changed }, ifMatch)
-  const rollback = async (number: number, changed: Policy = {}, client = sue) => {
-    const body = { message: 'Back', reason: 'It was better.', onto: await inForce(query), ...changed }
-    return await post(client, `/policy/versions/${number}/rollback`, body)
-  }
-  /** Gus gets the permission, by the group that he is in. */
-  const trustGus = async () => {
-    await query(
-      "insert into group_permissions (group_id, permission) select id, 'gatehouse.policy' from groups where name = $1",
-      [HELPDESK],
-    )
-  }
-  return { ...admin, query, sue, gus: helpdesk, begin, deploy, rollback, trustGus }
-}
-
-async function lastRow(query: Query, action: string): Promise<Policy | undefined> {
-  const [row] = await query<{ detail: Policy }>(
-    'select detail from audit_events where action = $1 order by id desc limit 1',
-    [action],
-  )
-  return row?.detail
-}
 
 const withoutSuperusers = (policy: Policy): Policy => ({
   ...policy,
@@ -58,7 +18,7 @@ const withoutSuperusers = (policy: Policy): Policy => ({
 })
 
 t.test('a draft becomes the policy on every replica, with its preview in the record, and is gone', async (t) => {
-  const { gateway, query, sue, begin, deploy } = await scene(t)
+  const { gateway, query, sue, begin, deploy } = await deployScene(t)
   const draft = await begin(withRow({ groups: ['Circuit Manager'] }))
   const { preview } = draft.body
   const answer = await deploy(draft)
@@ -88,7 +48,7 @@ t.test('a draft becomes the policy on every replica, with its preview in the rec
 
 // proves: policy-preview-seen
 t.test('a deploy is of the draft, the preview and the version in force that were seen', async (t) => {
-  const { query, sue, begin, deploy } = await scene(t)
+  const { query, sue, begin, deploy } = await deployScene(t)
   const is = async (answer: ReturnType<typeof deploy>, status: number, code: string, what: string) => {
     t.match(await answer, { status, json: { code } }, what)
     t.equal(await inForce(query), 1, `${what}: no version is added`)
@@ -115,7 +75,7 @@ t.test('a deploy is of the draft, the preview and the version in force that were
 })
 
 t.test('with apply, those who are signed in have the new rights immediately', async (t) => {
-  const { gateway, query, begin, deploy, rollback } = await scene(t)
+  const { gateway, query, begin, deploy, rollback } = await deployScene(t)
   const max = await gateway.signIn(PERSON_IDS.many)
   const groups = async () =>
     (await max.browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups')
@@ -139,7 +99,7 @@ t.test('with apply, those who are signed in have the new rights immediately', as
 
 // proves: policy-act-reason
 t.test('a reason is needed where the preview has losses', async (t) => {
-  const { begin, deploy } = await scene(t)
+  const { begin, deploy } = await deployScene(t)
   const draft = await begin((policy) => ({
     ...policy,
     groupMapping: (policy['groupMapping'] as readonly Row[]).filter(({ entraGroup }) =>
@@ -152,7 +112,7 @@ t.test('a reason is needed where the preview has losses', async (t) => {
 })
 
 t.test('a rollback deploys the text of an earlier version again, as a new one', async (t) => {
-  const { query, begin, deploy, rollback } = await scene(t)
+  const { query, begin, deploy, rollback } = await deployScene(t)
   await deploy(await begin(withRow({ groups: ['Read Only'] })))
   t.match(await rollback(1, { onto: 1 }), { status: 409, json: { code: 'policy_changed', detail: /^Version 2 / } })
   t.match(await rollback(9), { status: 404, json: { code: 'policy_version_unknown' } })
@@ -166,7 +126,7 @@ t.test('a rollback deploys the text of an earlier version again, as a new one', 
 
 // proves: policy-act-ceiling
 t.test('an administrator with gatehouse.policy deploys what gives nothing that they lack', async (t) => {
-  const { query, gus, begin, deploy, rollback, trustGus } = await scene(t)
+  const { query, gus, begin, deploy, rollback, trustGus } = await deployScene(t)
   await trustGus()
   await query("insert into groups (name) values ('Key keepers')")
   await query(`insert into group_permissions (group_id, permission)
@@ -190,32 +150,15 @@ t.test('an administrator with gatehouse.policy deploys what gives nothing that t
 })
 
 t.test('superusers are taken away by superusers who type that none is left', async (t) => {
-  const { begin, deploy } = await scene(t)
+  const { begin, deploy } = await deployScene(t)
   const draft = await begin(withoutSuperusers)
   const answer = await deploy(draft)
   t.match(answer, { status: 409, json: { code: 'policy_no_superuser', detail: /you would not be a superuser/ } })
   t.equal((await deploy(draft, { confirm: 'no superuser' })).status, 200)
 })
 
-/** A replica that tries no policy before `answer` is called. */
-async function slowReplica({ query }: { query: Query }) {
-  await query(`insert into replicas (replica, heartbeats, name, config, listens, heartbeat_at)
-    values ('slow', 1, 'slow:1', repeat('0', 64), true, clock_timestamp() + interval '9 seconds')`)
-  const trial = async () => (await query<{ id: string }>('select id from policy_trials'))[0]?.id
-  return {
-    isAsked: async () => await until(async () => await trial() !== undefined),
-    answer: async (refusal: string | null) => {
-      await query('insert into policy_trial_answers (trial, replica, refusal) values ($1, $2, $3)', [
-        await trial(),
-        'slow',
-        refusal,
-      ])
-    },
-  }
-}
-
 t.test('a replica that refuses is named, and nothing changes', async (t) => {
-  const opened = await scene(t)
+  const opened = await deployScene(t)
   const { query, sue, begin, deploy } = opened
   const draft = await begin()
   const slow = await slowReplica(opened)
@@ -229,7 +172,7 @@ t.test('a replica that refuses is named, and nothing changes', async (t) => {
 })
 
 t.test('who loses the permission while the replicas try the policy deploys nothing', async (t) => {
-  const opened = await scene(t)
+  const opened = await deployScene(t)
   const { query, gus, begin, deploy, trustGus } = opened
   await trustGus()
   const draft = await begin()
@@ -244,7 +187,7 @@ t.test('who loses the permission while the replicas try the policy deploys nothi
 
 // proves: policy-act-turn-first
 t.test('a deploy does not lock who deploys while it waits for what is being written', async (t) => {
-  const { gateway, query, begin, deploy } = await scene(t)
+  const { gateway, query, begin, deploy } = await deployScene(t)
   const draft = await begin(withRow({ groups: ['Read Only'] }))
   const writer = await connect(t, gateway.databaseUrl)
   await writer("begin; select pg_advisory_xact_lock_shared(hashtextextended('gatehouse policy', 0))")
@@ -258,7 +201,7 @@ t.test('a deploy does not lock who deploys while it waits for what is being writ
 })
 
 t.test('of two deploys over the same version one is refused', async (t) => {
-  const { query, begin, deploy } = await scene(t)
+  const { query, begin, deploy } = await deployScene(t)
   const drafts = [await begin(withRow({ groups: ['Read Only'] })), await begin(withRow({ groups: ['NetBox Admins'] }))]
   const answers = await Promise.all(drafts.map((draft) => deploy(draft)))
   t.strictSame(answers.map(({ status }) => status).sort(), [200, 409])
@@ -268,7 +211,7 @@ t.test('of two deploys over the same version one is refused', async (t) => {
 // proves: token-deploy, token-no-confirmation
 t.test('API tokens deploy where admin.tokenDeploy says so, within their own rights, and confirm nothing', async (t) => {
   for (const tokenDeploy of [false, true]) {
-    const opened = await scene(t, { admin: { tokenDeploy } })
+    const opened = await deployScene(t, { admin: { tokenDeploy } })
     const { query, begin, deploy } = opened
     const by = async (...scopes: string[]): Promise<ApiClient> => ({
       ...opened.sue,

@@ -23,7 +23,7 @@ export interface ActGateOptions<Actor extends ApiActor> {
   readonly stepUpMs: number
   /** admin.acrs: the authentication context of a fresh sign-in; undefined: any will do. */
   readonly acrs: string | undefined
-  /** admin.tokenDeploy: deploys by API tokens. */
+  /** Deploys by API tokens: admin.tokenDeploy, or admin.approvals. */
   readonly tokenDeploy: boolean
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
@@ -58,6 +58,8 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'version_stale',
   'above_own_rights',
   'last_superuser',
+  'policy_own_draft',
+  'policy_approvals_missing',
 ])
 
 export function createActGate<Actor extends ApiActor>(options: ActGateOptions<Actor>): ActGate<Actor> {

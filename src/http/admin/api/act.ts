@@ -31,7 +31,7 @@ export interface ActDeclaration {
   readonly reason: 'required' | 'none'
   /**
    * Whether an API token may do this: never where a fresh sign-in is due, except for deploys where `admin.tokenDeploy`
-   * says so.
+   * or `admin.approvals` says so.
    */
   readonly byToken: boolean | 'tokenDeploy'
   /** It opens the act too; the use case says which request needs which permission. */
@@ -143,7 +143,9 @@ export function actText({ stepUp, ifMatch, reason, byToken, orPermission }: ActD
       : [`It needs a sign-in within \`admin.stepUp\`${stepUp === true ? '' : `, ${stepUp.where}`}.`],
     ...ifMatch ? ['It needs `If-Match` with the `ETag` of the object.'] : [],
     ...reason === 'required' ? ['It needs a reason.'] : [],
-    ...byToken === 'tokenDeploy' ? ['API tokens may do it where `admin.tokenDeploy` is true.'] : [],
+    ...byToken === 'tokenDeploy'
+      ? ['API tokens may do it where `admin.tokenDeploy` is true or `admin.approvals` at least 1.']
+      : [],
     ...stepUp !== false && byToken === true ? ['API tokens may do the rest of it.'] : [],
     ...byToken === false ? ['API tokens may not do it.'] : [],
   ].join(' ')

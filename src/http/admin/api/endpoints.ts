@@ -22,6 +22,7 @@ import {
   previewDraft,
   removeDraft,
 } from './policy-drafts.js'
+import { approveDraft, approveRollback } from './policy-approvals.js'
 import { deployDraft, rollbackVersion } from './policy-deploys.js'
 import { image, images, putImage } from './policy-images.js'
 import { policyTest } from './policy-test.js'
@@ -71,6 +72,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   checkDraft,
   draftDiff,
   previewDraft,
+  approveDraft,
+  approveRollback,
   deployDraft,
   rollbackVersion,
   images,

@@ -5,8 +5,7 @@ import { NO_SUPERUSER, type Deployed } from '../../../admin/policy-deploys.js'
 import { MOST_DRAFT_MESSAGE } from '../../../core/policy-draft.js'
 import { defineAct, Reason } from './act.js'
 import type { Answer } from './endpoint.js'
-import { DraftId } from './policy-drafts.js'
-import { VersionNumber } from './policy-versions.js'
+import { DraftId, PreviewHash, VersionNumber } from './policy-schemas.js'
 import { closed, nullable } from './schema.js'
 
 /** Names of replicas that can be left out together. */
@@ -18,10 +17,6 @@ export const DeployMessage = Type.String({
   pattern: '^[^\\u0000-\\u001F\\u007F]*$',
   description: 'Why; the version keeps it.',
   examples: ['Circuits for the new team'],
-})
-export const PreviewHash = Type.String({
-  pattern: '^[0-9a-f]{64}$',
-  description: '`result.hash` of the preview that was seen, of the draft and of the policy in force as they are now.',
 })
 
 const BODY = {
@@ -45,6 +40,7 @@ const BODY = {
 
 const PROBLEMS = [
   'policy_source_file',
+  'policy_approvals_missing',
   'policy_changed',
   'policy_no_superuser',
   'policy_replica_refused',
@@ -76,8 +72,8 @@ export const deployDraft = defineAct({
     'answer within twelve seconds, ends the deploy, and nothing is changed. The draft is deleted, since its text is ' +
     'the new version. A reason is needed where a user loses a right by the preview. Superusers alone may change who ' +
     'is staff or superuser, `pipeline`, usernames, `associateByEmail`, `authAllowed`, `headers` and what is not ' +
-    'known to give no user a right here; permissions of the console that groups lead to must be among your own. A ' +
-    'token never sends `confirm`.',
+    'known to give no user a right here; permissions of the console that groups lead to must be among your own, or a ' +
+    'superuser has approved it (not for a token). A token never sends `confirm`.',
   stepUp: true,
   ifMatch: true,
   reason: 'none',
@@ -95,7 +91,8 @@ export const rollbackVersion = defineAct({
   path: '/policy/versions/:number/rollback',
   permission: 'gatehouse.policy',
   summary: 'Deploy an earlier version again, as a new one',
-  description: 'As a deploy of a draft, with the text of this version and without a preview.',
+  description: 'As a deploy of a draft, with the text of this version and without a preview. Approvals are of other ' +
+    'administrators than the one who rolls back.',
   stepUp: true,
   ifMatch: false,
   reason: 'required',

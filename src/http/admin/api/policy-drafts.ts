@@ -17,7 +17,9 @@ import {
 } from '../../../core/policy-preview.js'
 import { defineAct } from './act.js'
 import { defineEndpoint, defineList, type Answer } from './endpoint.js'
-import { changeSchema, VersionNumber } from './policy-versions.js'
+import { APPROVALS, approvalsOf } from './policy-approvals.js'
+import { DraftId, VersionNumber } from './policy-schemas.js'
+import { changeSchema } from './policy-versions.js'
 import { closed, instant, nullable } from './schema.js'
 
 /** Of a body of JSON: a character may take six bytes. */
@@ -25,12 +27,6 @@ export const MOST_DRAFT_BYTES = 6 * MOST_DRAFT_TEXT + 10_000
 /** Findings that are answered with; more of them are counted alone. */
 const MOST_FINDINGS = 500
 
-export const DraftId = Type.String({
-  minLength: 1,
-  maxLength: 100,
-  description: 'Public id.',
-  examples: ['drf_3vXq0b9Zk1Tt'],
-})
 const Text = Type.String({ maxLength: MOST_DRAFT_TEXT, description: 'YAML; it may be unfinished.' })
 export const DraftMessage = Type.String({
   maxLength: MOST_DRAFT_MESSAGE,
@@ -103,11 +99,16 @@ export const policyDraft = defineEndpoint({
     ...SUMMARY,
     text: Type.String({ description: 'YAML as it was written; it may be unfinished.' }),
     inForce: nullable(Type.Integer({ description: 'Number of the version in force; null: not recorded yet.' })),
+    editors: Type.Array(Type.String(), {
+      description: 'As in the audit record: who has ever saved it, and who has made the token of a program that did.',
+    }),
+    ...APPROVALS,
   }),
   version: draftVersion,
-  async handle({ params: { id }, useCases: { policyDrafts: drafts } }) {
-    const [draft, inForce] = await Promise.all([drafts.get(id), drafts.inForce()])
-    return { ...summaryOf(draft), text: draft.text, inForce: inForce ?? null }
+  async handle({ params: { id }, useCases: { policyDrafts: drafts, policyApprovals } }) {
+    const [draft, inForce, given] = await Promise.all([drafts.get(id), drafts.inForce(), policyApprovals.ofDraft(id)])
+    const { text, editors } = draft
+    return { ...summaryOf(draft), text, inForce: inForce ?? null, editors: [...editors], ...approvalsOf(given) }
   },
 })
 

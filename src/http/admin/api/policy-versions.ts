@@ -2,10 +2,10 @@
 import Type, { type Static } from 'typebox'
 import type { VersionSummary } from '../../../core/policy-version.js'
 import { defineEndpoint, defineList, type Answer } from './endpoint.js'
+import { APPROVALS, approvalsOf } from './policy-approvals.js'
+import { VersionNumber } from './policy-schemas.js'
 import { closed, instant, nullable } from './schema.js'
 
-/** PostgreSQL's integer. */
-export const VersionNumber = Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
 const changed = (description: string) => nullable(Type.Integer({ minimum: 0, description }))
 
 const SUMMARY = {
@@ -65,12 +65,14 @@ export const policyVersion = defineEndpoint({
       }),
       { description: 'What `gatehouse check` warned of.' },
     ),
+    ...APPROVALS,
   }),
   version: ({ hash }) => hash,
   async handle({ params: { number }, useCases }) {
-    const version = await useCases.policyVersions.get(number)
+    const { policyVersions, policyApprovals } = useCases
+    const [version, given] = await Promise.all([policyVersions.get(number), policyApprovals.ofVersion(number)])
     const { text, schema, release, findings } = version
-    return { ...summaryOf(version), text, schema, release, findings }
+    return { ...summaryOf(version), text, schema, release, findings, ...approvalsOf(given) }
   },
 })
 

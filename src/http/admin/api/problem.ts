@@ -40,7 +40,7 @@ export function sendProblem(
   settings: { readonly publicUrl: string },
 ): FastifyReply {
   const { status, code, sentence } = error
-  const { parameter, stepUp } = error.facts
+  const { parameter, stepUp, missing } = error.facts
   if (status === 401) reply.header('www-authenticate', challengeOf(code, settings))
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   return reply.code(status).headers(JSON_ANSWER).type(PROBLEM_TYPE).send(JSON.stringify({
@@ -52,6 +52,7 @@ export function sendProblem(
     correlationId: request.id,
     ...(typeof parameter === 'string' ? { parameter } : {}),
     ...(typeof stepUp === 'string' ? { stepUp } : {}),
+    ...(typeof missing === 'number' ? { missing } : {}),
   }))
 }
 
@@ -76,6 +77,7 @@ export const PROBLEM_SCHEMA = {
     correlationId: { type: 'string', description: 'The same as in the log and in the audit record.' },
     parameter: { type: 'string', description: 'The parameter that was refused.' },
     stepUp: { type: 'string', description: 'Where a browser signs in anew, for `step_up_required`.' },
+    missing: { type: 'integer', description: 'How many are missing, for `policy_approvals_missing`.' },
   },
 } as const
 

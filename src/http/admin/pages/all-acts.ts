@@ -1,5 +1,6 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
+import { approveDraftPage, approveRollbackPage } from './approval-acts.js'
 import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
 import { deployDraftPage, rollbackPage } from './deploy-acts.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
@@ -35,6 +36,8 @@ export const ACT_PAGES: readonly ActPage[] = [
   addDraftPage,
   draftPage,
   removeDraftPage,
+  approveDraftPage,
+  approveRollbackPage,
   deployDraftPage,
   rollbackPage,
   addImagePage,

@@ -7,9 +7,10 @@ import type { PreviewResult } from '../../../core/policy-preview.js'
 import { versionTag } from '../../../core/version-tag.js'
 import { html, type Html } from '../../pages/html.js'
 import { MOST_REASON, Reason } from '../api/act.js'
-import { deployDraft, PreviewHash, rollbackVersion } from '../api/policy-deploys.js'
-import { VersionNumber } from '../api/policy-versions.js'
+import { PreviewHash, VersionNumber } from '../api/policy-schemas.js'
+import { deployDraft, rollbackVersion } from '../api/policy-deploys.js'
 import { defineActPage } from './act-page.js'
+import { approvalsSection } from './approvals.js'
 import { note, section } from './components.js'
 import { DRAFTS } from './draft-link.js'
 import { previewFacts } from './draft-preview.js'
@@ -20,7 +21,7 @@ import { shortened } from './shortened.js'
 import { changesTable } from './versions-page.js'
 
 const MOST_WITHOUT_TEXT = 2_000
-const VERSIONS_TRAIL = { label: 'Versions', href: '/admin/versions' } as const
+export const VERSIONS_TRAIL = { label: 'Versions', href: '/admin/versions' } as const
 
 const FIELDS = {
   message: Type.Optional(Type.String({ maxLength: MOST_DRAFT_MESSAGE })),
@@ -66,8 +67,14 @@ export const deployDraftPage = defineActPage({
   }),
   done: 'The draft is the policy now. Its text is this version.',
   nextOf: versionOf,
-  async describe({ params: { id }, values, useCases: { policyDrafts: drafts, policyPreview } }) {
-    const [draft, onto, preview] = await Promise.all([drafts.get(id), drafts.inForce(), policyPreview.last(id)])
+  async describe({ params: { id }, values, useCases }) {
+    const { policyDrafts: drafts, policyPreview, policyApprovals } = useCases
+    const [draft, onto, preview, approvals] = await Promise.all([
+      drafts.get(id),
+      drafts.inForce(),
+      policyPreview.last(id),
+      policyApprovals.ofDraft(id),
+    ])
     const at = linkTo('drafts', id)
     const name = shortened(draftName(draft))
     const result = preview?.result ?? undefined
@@ -77,7 +84,7 @@ export const deployDraftPage = defineActPage({
       trail: [DRAFTS_TRAIL, { label: name, href: at }],
       content: html`${drafts.source === 'file' ? inTheFile(at) : whatHappens(onto)}${
         result === undefined ? noPreview(at) : seenPreview(result, at)
-      }`,
+      }${approvalsSection(approvals)}`,
       fields: html`${hidden('onto', onto)}${hidden('preview', result?.hash)}${
         commonFields(values, draft.message.trim())
       }${reasonField(values, result)}${applyField(values, (result?.losses ?? 0) > 0)}`,
@@ -99,7 +106,7 @@ new rights from the next sign-in or re-evaluation on, unless it is applied now.<
 }
 
 /** As the link of the page of the draft. */
-function inTheFile(at: string): Html {
+export function inTheFile(at: string): Html {
   return note(
     html`The policy is in the configuration file, and is changed there. <a href="${at}/policy.yaml" download
 hx-boost="false">Download policy.yaml</a> or <a href="${at}/policy.patch" download hx-boost="false">the patch</a>.`,
@@ -107,20 +114,20 @@ hx-boost="false">Download policy.yaml</a> or <a href="${at}/policy.patch" downlo
   )
 }
 
-function noPreview(at: string): Html {
+export function noPreview(at: string): Html {
   return note(
     html`There is no preview of the draft as it is now. <a href="${at}/preview">Make it</a>, then deploy.`,
     'warn',
   )
 }
 
-function seenPreview(result: PreviewResult, at: string): Html {
+export function seenPreview(result: PreviewResult, at: string): Html {
   return previewFacts(result, html`, by <a href="${at}/preview">the preview</a>`, [
     ['Beside rights', html`<a href="${at}/changes">What else it changes</a>`],
   ])
 }
 
-function hidden(name: string, value: string | number | undefined): Html | string {
+export function hidden(name: string, value: string | number | undefined): Html | string {
   return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`
 }
 
@@ -184,8 +191,12 @@ export const rollbackPage = defineActPage({
   bodyOf,
   done: 'The text of the earlier version is the policy now, as this version.',
   nextOf: versionOf,
-  async describe({ params: { number }, values, useCases: { policyDrafts, policyVersions } }) {
-    const [version, onto] = await Promise.all([policyVersions.get(number), policyDrafts.inForce()])
+  async describe({ params: { number }, values, useCases: { policyDrafts, policyVersions, policyApprovals } }) {
+    const [version, onto, approvals] = await Promise.all([
+      policyVersions.get(number),
+      policyDrafts.inForce(),
+      policyApprovals.ofVersion(number),
+    ])
     const at = linkTo('versions', String(version.number))
     const diff = onto === undefined ? undefined : await policyVersions.diff(onto, number)
     return {
@@ -202,7 +213,7 @@ export const rollbackPage = defineActPage({
           lead: html`<a href="${link('/admin/versions/diff', { from: onto, to: number })}">Line by line</a>`,
           content: changesTable(diff.changes),
         })
-      }`,
+      }${approvalsSection(approvals)}`,
       fields: html`${hidden('onto', onto)}${commonFields(values, `Back to version ${number}`)}${
         applyField(values, false)
       }`,

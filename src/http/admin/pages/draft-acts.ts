@@ -14,8 +14,9 @@ import {
 import { versionTag } from '../../../core/version-tag.js'
 import { html, type Html } from '../../pages/html.js'
 import { addDraft, changeDraft, removeDraft } from '../api/policy-drafts.js'
-import { VersionNumber } from '../api/policy-versions.js'
+import { VersionNumber } from '../api/policy-schemas.js'
 import { defineActPage } from './act-page.js'
+import { approvalsSection } from './approvals.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { ADD_DRAFT, DRAFTS } from './draft-link.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL, who } from './drafts-page.js'
@@ -91,14 +92,20 @@ export const draftPage = defineActPage({
     ...rebased === REBASED && inForce !== undefined ? { base: inForce } : {},
   }),
   done: 'The draft is saved.',
-  async describe({ params: { id }, values, useCases: { policyDrafts: drafts } }) {
-    const [draft, inForce] = await Promise.all([drafts.get(id), drafts.inForce()])
+  async describe({ params: { id }, values, useCases: { policyDrafts: drafts, policyApprovals } }) {
+    const [draft, inForce, approvals] = await Promise.all([
+      drafts.get(id),
+      drafts.inForce(),
+      policyApprovals.ofDraft(id),
+    ])
     const judgement = await drafts.judge(draft.text)
     const at = linkTo('drafts', id)
     return {
       title: shortened(draftName(draft)),
       trail: [DRAFTS_TRAIL],
-      content: html`${links(at, drafts.source)}${factsOf(draft)}${findings(judgement)}${notSaved(draft, values)}`,
+      content: html`${links(at, drafts.source)}${factsOf(draft)}${approvalsSection(approvals)}${findings(judgement)}${
+        notSaved(draft, values)
+      }`,
       fields: html`${messageField(values['message'] ?? draft.message)}${
         textArea({
           name: 'text',
@@ -123,7 +130,7 @@ function links(at: string, source: 'file' | 'database'): Html {
     html`<li><a class="button" href="${at}/${path}"${attributes}>${text}</a></li>
 `
   return html`<ul class="acts">${to('preview', 'Preview gains and losses')}${to('changes', 'What it changes')}${
-    source === 'database' ? to('deploy', 'Deploy the draft') : ''
+    source === 'database' ? html`${to('approve', 'Approve the draft')}${to('deploy', 'Deploy the draft')}` : ''
   }${to('policy.yaml', 'Download policy.yaml', html` download hx-boost="false"`)}${
     to('policy.patch', 'Download the patch', html` download hx-boost="false"`)
   }${to('remove', 'Delete the draft')}</ul>`

@@ -18,9 +18,9 @@ export function draftLink({ permissions }: AdminActor, from?: number, more: Html
 `
 }
 
-/** @param inForce number of the version in force; undefined: not recorded yet */
-export function rollbackLink(number: number, inForce: number | undefined): Html | string {
-  if (number === inForce) return ''
-  return html`<li><a class="button" href="${linkTo('versions', String(number))}/rollback">Roll back to this
-version</a></li>`
+/** Of a version that is not in force. */
+export function rollbackLinks(number: number): Html {
+  const at = linkTo('versions', String(number))
+  return html`<li><a class="button" href="${at}/rollback">Roll back to this version</a></li><li><a class="button"
+href="${at}/approve">Approve a rollback to it</a></li>`
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { GatehouseError } from '../../../core/errors.js'
 import { attachment } from '../attachment.js'
-import { VersionNumber } from '../api/policy-versions.js'
+import { VersionNumber } from '../api/policy-schemas.js'
 import type { PageRoutesOptions } from './routes.js'
 import { parametersOf } from './values.js'
 

@@ -3,8 +3,9 @@ import Type from 'typebox'
 import type { PolicyChange, VersionsDiff } from '../../../admin/policy-versions.js'
 import type { VersionDetails, VersionFinding, VersionSummary } from '../../../core/policy-version.js'
 import { html, type Html } from '../../pages/html.js'
-import { VersionNumber } from '../api/policy-versions.js'
-import { draftLink, rollbackLink } from './draft-link.js'
+import { VersionNumber } from '../api/policy-schemas.js'
+import { approvalsSection } from './approvals.js'
+import { draftLink, rollbackLinks } from './draft-link.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
@@ -45,14 +46,17 @@ export const versionPage = defineAdminPage({
   title: 'Version',
   params: Type.Object({ number: VersionNumber }),
   async render({ params: { number }, useCases, actor }) {
-    const { policyVersions, policyDrafts: { source, inForce } } = useCases
-    const version = await policyVersions.get(number)
-    const rollback = source === 'file' ? '' : rollbackLink(number, await inForce())
+    const { policyVersions, policyApprovals, policyDrafts: { source, inForce } } = useCases
+    const [version, approvals] = await Promise.all([policyVersions.get(number), policyApprovals.ofVersion(number)])
+    const isInForce = source === 'file' || number === await inForce()
+    const rollback = isInForce ? '' : rollbackLinks(number)
     return {
       title: `Version ${number}`,
       lead: html`${timeText(version.at)}${version.message === '' ? '' : html` · ${nameText(version.message)}`}`,
       trail: TRAIL,
-      content: html`${draftLink(actor, number, rollback)}${factsOf(version)}
+      content: html`${draftLink(actor, number, rollback)}${factsOf(version)}${
+        isInForce ? '' : approvalsSection(approvals)
+      }
 ${section({ id: 'findings', title: 'Findings of check', content: findingsTable(version.findings) })}
 ${
         section({
