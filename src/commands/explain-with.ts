@@ -2,28 +2,30 @@
 // from their last snapshots or from Graph. Reads in batches, so that memory does not grow with the number of users.
 // Changes nothing.
 import { createChangeRanking, type ChangeRanking, type UserChange } from '../core/change-ranking.js'
-import { changeOfRights, rightsFrom } from '../core/explain.js'
+import { changeOfRights, isChange, rightsFrom } from '../core/explain.js'
 import { createGroupMapping } from '../core/mapping.js'
 import type { PreviewedRequests } from '../core/policy-preview.js'
 import type { Config } from '../config/config.js'
+import type { Database } from '../store/database.js'
 import { countSnapshots, snapshotsOfActiveUsers, type UserSnapshot } from '../store/membership-snapshots.js'
 import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
 import { openLiveMemberships, type LiveMemberships } from './live-memberships.js'
 import { createProgress } from './progress.js'
-import { jsonOutput, pagesOf, printPages } from './row-output.js'
+import { jsonOutput, printPages } from './row-output.js'
 import { printRequests } from './sampled-requests.js'
 
 /** Users whose groups are read from Graph between two database pages. */
 const LIVE_BATCH = 200
-/** In a table for people; programs get all of them. */
+/** In a table for people; programs get all of them, as they are found. */
 const MAX_LISTED = 1_000
 
-interface Preview {
-  readonly users: number
+/** Of the users that were read so far. */
+interface Tally {
+  users: number
   /** Of them, those whose account is disabled or deleted: they cannot sign in. */
-  readonly unavailable: number
-  readonly oldest: string | undefined
-  readonly ranking: ChangeRanking
+  unavailable: number
+  changed: number
+  oldest: string | undefined
 }
 
 /** @param names of the local groups that exist @param requests those that would be decided otherwise; null: unknown */
@@ -34,13 +36,20 @@ export async function explainWith(
   requests?: () => Promise<PreviewedRequests | null>,
 ): Promise<number> {
   const live = options.live ? openLiveMemberships(readConfig(options).config) : undefined
-  const ranking = createChangeRanking(options.json ? Infinity : MAX_LISTED)
+  const tally: Tally = { users: 0, unavailable: 0, changed: 0, oldest: undefined }
   try {
-    const preview = await previewOf(next, names, { options, live, ranking })
-    const sampled = await requests?.()
-    if (options.json) await printAll(preview, { live: options.live ?? false, sampled })
-    else {
-      printGravest(preview, options.live ?? false)
+    if (options.json) {
+      const sampled = await requests?.()
+      const facts = () => factsOf(tally, live !== undefined, sampled)
+      const output = jsonOutput<UserChange>({ list: 'changes', facts })
+      await withChanges(next, names, { options, live, tally }, (pages) => printPages(pages, output))
+    } else {
+      const ranking = createChangeRanking(MAX_LISTED)
+      await withChanges(next, names, { options, live, tally }, async (pages) => {
+        for await (const page of pages) for (const change of page) ranking.add(change)
+      })
+      printGravest(tally, ranking, live !== undefined)
+      const sampled = await requests?.()
       if (sampled !== undefined) printRequests(sampled)
     }
   } finally {
@@ -49,60 +58,73 @@ export async function explainWith(
   return EXIT.ok
 }
 
-async function previewOf(
-  { groupMapping }: Config,
+interface Reading {
+  readonly options: CommonOptions
+  readonly live: LiveMemberships | undefined
+  readonly tally: Tally
+}
+
+/** @param work reads pages of users whose rights would change, in the order of their ids */
+async function withChanges(
+  next: Config,
   names: ReadonlySet<string>,
-  { options, live, ranking }: {
-    readonly options: CommonOptions
-    readonly live: LiveMemberships | undefined
-    readonly ranking: ChangeRanking
-  },
-): Promise<Preview> {
-  const mapping = createGroupMapping(groupMapping)
-  const mapped = live === undefined ? groupMapping.map(({ entraGroup }) => entraGroup) : []
-  let users = 0
-  let unavailable = 0
-  let oldest: string | undefined
-  const add = (snapshot: UserSnapshot, readAt: string, ids: readonly string[] | undefined): void => {
-    users++
-    if (oldest === undefined || snapshot.readAt < oldest) oldest = snapshot.readAt
-    if (ids === undefined) {
-      unavailable++
-      return
-    }
-    const change = changeOfRights(snapshot, rightsFrom(mapping, ids, (name) => names.has(name)))
-    ranking.add({ username: snapshot.username, readAt, change })
-  }
-  await withDatabase(options, async ({ database }) => {
+  reading: Reading,
+  work: (pages: AsyncIterable<readonly UserChange[]>) => Promise<void>,
+): Promise<void> {
+  await withDatabase(reading.options, async ({ database }) => {
     const progress = createProgress('users read', () => countSnapshots(database))
     try {
-      // From Graph few at a time: progress is then shown every few seconds.
-      for await (const batch of snapshotsOfActiveUsers(database, mapped, live && LIVE_BATCH)) {
-        const read = await live?.read(batch.map(({ oid }) => oid))
-        for (const snapshot of batch) {
-          add(snapshot, read ? 'now' : snapshot.readAt, read ? read.get(snapshot.oid) : snapshot.entraGroupIds)
-          await progress.at(users)
-        }
-      }
+      await work(changesOf(next, names, { ...reading, database, progress }))
     } finally {
       progress.end()
     }
   })
-  return { users, unavailable, oldest, ranking }
 }
 
-/** The text of one object, written piece by piece. */
-async function printAll(
-  { users, unavailable, oldest, ranking }: Preview,
-  { live, sampled }: { readonly live: boolean, readonly sampled: PreviewedRequests | null | undefined },
-): Promise<void> {
+async function* changesOf(
+  { groupMapping }: Config,
+  names: ReadonlySet<string>,
+  { live, tally, database, progress }: Reading & {
+    readonly database: Database
+    readonly progress: ReturnType<typeof createProgress>
+  },
+): AsyncGenerator<readonly UserChange[]> {
+  const mapping = createGroupMapping(groupMapping)
+  const mapped = live === undefined ? groupMapping.map(({ entraGroup }) => entraGroup) : []
+  // From Graph few at a time: progress is then shown every few seconds.
+  for await (const batch of snapshotsOfActiveUsers(database, mapped, live && LIVE_BATCH)) {
+    const read = await live?.read(batch.map(({ oid }) => oid))
+    const changes: UserChange[] = []
+    for (const snapshot of batch) {
+      const ids = read ? read.get(snapshot.oid) : snapshot.entraGroupIds
+      count(tally, snapshot, ids !== undefined)
+      await progress.at(tally.users)
+      if (ids === undefined) continue
+      const change = changeOfRights(snapshot, rightsFrom(mapping, ids, (name) => names.has(name)))
+      const readAt = read ? 'now' : snapshot.readAt
+      if (isChange(change)) changes.push({ username: snapshot.username, readAt, change })
+    }
+    tally.changed += changes.length
+    yield changes
+  }
+}
+
+function count(tally: Tally, { readAt }: UserSnapshot, isAvailable: boolean): void {
+  tally.users++
+  if (!isAvailable) tally.unavailable++
+  if (tally.oldest === undefined || readAt < tally.oldest) tally.oldest = readAt
+}
+
+function factsOf(
+  { users, changed, unavailable, oldest }: Tally,
+  live: boolean,
+  sampled: PreviewedRequests | null | undefined,
+): Readonly<Record<string, unknown>> {
   const source = { live, ...(live ? { unavailable } : {}), oldestReading: live ? null : oldest ?? null }
-  const requests = sampled === undefined ? {} : { sampled }
-  const facts = { people: users, changed: ranking.changed, ...source, ...requests }
-  await printPages(pagesOf(ranking.gravest()), jsonOutput<UserChange>(facts, 'changes'))
+  return { people: users, changed, ...source, ...(sampled === undefined ? {} : { sampled }) }
 }
 
-function printGravest({ users, unavailable, oldest, ranking }: Preview, live: boolean): void {
+function printGravest({ users, unavailable, oldest }: Tally, ranking: ChangeRanking, live: boolean): void {
   const source = live
     ? 'read from Graph now'
     : `from each person's last reading${oldest === undefined ? '' : `, the oldest of ${oldest.slice(0, 19)}`}`

@@ -90,17 +90,20 @@ export function tableOutput<Row>(
 
 /**
  * One array, as JSON.stringify writes it with an indentation of two.
- * @param facts with `list`: one object with these members, and the array as its last one
+ * @param within one object: `list` names the array, its first member, and `facts` are the others, known at the end
  */
-export function jsonOutput<Row>(facts: Readonly<Record<string, unknown>> = {}, list?: string): RowOutput<Row> {
+export function jsonOutput<Row>(
+  within?: { readonly list: string, readonly facts: () => Readonly<Record<string, unknown>> },
+): RowOutput<Row> {
   const { stdout } = commandProcess()
-  const margin = list === undefined ? '' : '  '
-  const members = Object.entries(facts).map(([name, fact]) => `${margin}"${name}": ${JSON.stringify(fact)},\n`).join('')
+  const margin = within === undefined ? '' : '  '
   let begun = false
   const begin = (): void => {
-    if (!begun) stdout.write(visibleLines(list === undefined ? '[' : `{\n${members}${margin}"${list}": [`))
+    if (!begun) stdout.write(within === undefined ? '[' : `{\n  ${JSON.stringify(within.list)}: [`)
     begun = true
   }
+  const members = (): string =>
+    Object.entries(within?.facts() ?? {}).map(([name, fact]) => `,\n  "${name}": ${JSON.stringify(fact)}`).join('')
   let empty = true
   return {
     add(rows) {
@@ -113,7 +116,7 @@ export function jsonOutput<Row>(facts: Readonly<Record<string, unknown>> = {}, l
     },
     end() {
       begin()
-      stdout.write(`${empty ? '' : `\n${margin}`}]${list === undefined ? '' : '\n}'}\n`)
+      stdout.write(visibleLines(`${empty ? '' : `\n${margin}`}]${within === undefined ? '' : `${members()}\n}`}\n`))
     },
   }
 }
@@ -123,9 +126,4 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   const output = tableOutput(headings, (row: readonly string[]) => row, empty)
   output.add(rows)
   output.end()
-}
-
-/** Rows that are there already, as pages. */
-export function* pagesOf<Row>(rows: readonly Row[], size = 1_000): Generator<readonly Row[]> {
-  for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size)
 }
