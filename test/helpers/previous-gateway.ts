@@ -5,6 +5,7 @@ import root from 'tap'
 import { createDirectory } from '../../src/demo/directory.js'
 import { startEntra } from '../../src/demo/entra/server.js'
 import { DEMO_TENANT_ID, seedDemoDirectory } from '../../src/demo/people.js'
+import { addressOf } from '../../src/store/postgres-client.js'
 import { chooseServer } from '../../src/store/server-of-record/server-of-record.js'
 import { createBrowser } from './browser.js'
 import type { SceneRelease } from './failover-scene.js'
@@ -61,7 +62,8 @@ export function previousReleaseGateways(tag: string): SceneRelease {
       const service = await startServiceAddress(t, pair.a)
       const follow = async (): Promise<void> => {
         const newest = await chooseServer({ url }).catch(() => undefined)
-        const server = Object.values(pair).find(({ address }) => newest?.current().url.includes(address))
+        const port = newest && addressOf(newest.current().url).port
+        const server = Object.values(pair).find(({ address }) => address.endsWith(`:${port}`))
         if (server !== undefined) service.moveTo(server)
       }
       const following = setInterval(() => {
