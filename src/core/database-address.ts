@@ -18,7 +18,7 @@ export interface TlsSettings {
 
 /** The address of one server. */
 export interface DatabaseAddress {
-  /** For the driver: the address without the parameters of TLS. */
+  /** For the driver: the address without the parameters of TLS and the password file. */
   readonly url: string
   /** A name, an address, or the directory of a Unix socket. */
   readonly host: string
@@ -26,6 +26,8 @@ export interface DatabaseAddress {
   readonly user: string
   readonly database: string
   readonly hasPassword: boolean
+  /** Where the password is looked up if there is none; undefined: nowhere. */
+  readonly passFile: string | undefined
   /** From libpq's connect_timeout, which is in seconds; undefined: the caller has a default. */
   readonly connectTimeoutMs: number | undefined
   readonly tls: TlsSettings
@@ -105,12 +107,13 @@ function addressOfOne(url: URL, env: Environment): DatabaseAddress | AddressFaul
   if ('problem' in tls) return tls
   const user = parameter('user') ?? (decodeURIComponent(url.username) || env.PGUSER || env.USER || '')
   return {
-    url: withoutTls(url),
+    url: forDriver(url),
     host,
     port: parameter('port') ?? (url.port || env.PGPORT || '5432'),
     user,
     database: decodeURIComponent(url.pathname.slice(1)) || env.PGDATABASE || user,
     hasPassword: url.password !== '' || parameter('password') !== undefined || (env.PGPASSWORD ?? '') !== '',
+    passFile: parameter('passfile') ?? (env.PGPASSFILE || (env.HOME ? `${env.HOME}/.pgpass` : undefined)),
     connectTimeoutMs: seconds(parameter('connect_timeout') ?? env.PGCONNECT_TIMEOUT),
     tls,
   }
@@ -280,8 +283,8 @@ function bare(hostname: string): string {
   return hostname.replace(/^\[(.*)\]$/, '$1')
 }
 
-function withoutTls(url: URL): string {
+function forDriver(url: URL): string {
   const rest = new URL(url)
-  for (const name of ABOUT_TLS) rest.searchParams.delete(name)
+  for (const name of [...ABOUT_TLS, 'passfile']) rest.searchParams.delete(name)
   return rest.href
 }

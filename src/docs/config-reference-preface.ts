@@ -67,7 +67,13 @@ The trusted authorities are those in \`database.caFile\` or \`sslrootcert\` (PEM
 includes; libpq's \`~/.postgresql/root.crt\` is not read.
 \`database.caFile\` without \`sslmode\` means \`verify-full\`.
 \`sslcert\` and \`sslkey\` are the client certificate of Gatehouse.
-A Unix socket (\`?host=/run/postgresql\`) has no TLS.
+A Unix socket (\`?host=/run/postgresql\`, in a list \`%2Frun%2Fpostgresql\`) has no TLS.
+Without a password in the address or \`PGPASSWORD\`, libpq's password file is read for each connection: \`passfile\` in
+the address, else \`PGPASSFILE\`, else \`~/.pgpass\`, with a line for each host of a list.
+As for libpq, a file that the group or others may read is ignored.
+User, database, password, TLS and the other parameters hold for every host of a list.
+Not taken are libpq's \`hostaddr\`, \`load_balance_hosts\`, \`service\`, \`sslcrl\`, \`sslpassword\`,
+\`channel_binding\`, \`gssencmode\`, \`krbsrvname\`, and \`require_auth\` but for \`scram-sha-256\`.
 \`PGSSLMODE\` and the other variables of libpq apply to what the address leaves out.
 \`gatehouse doctor\` reports the resulting mode, and warns if a connection to another machine is not encrypted.`
 

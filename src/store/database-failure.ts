@@ -132,7 +132,7 @@ function passwordWrong(address: DatabaseAddress): Meaning {
   if (!address.hasPassword) {
     return {
       reason: 'password',
-      detail: `${at} requires the password of ${user}, and database.url has none.`,
+      detail: `${at} requires the password of ${user}: database.url has none, and no password file the right one.`,
       remedy: `Write it into database.url (postgres://user:password@...), or set another one: ${set}`,
     }
   }

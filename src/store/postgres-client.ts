@@ -12,6 +12,7 @@ import {
 } from '../core/database-address.js'
 import { GatehouseError } from '../core/errors.js'
 import { PostgresConnection } from './connection.js'
+import { passwordFromFile } from './password-file.js'
 
 const REQUIRED = /[?&]require_auth=scram-sha-256(&|$)/
 
@@ -50,7 +51,8 @@ function readable<T extends object>(read: T | AddressFault): T {
 
 /** @param config whose `connectionString` must be there @throws `database_unavailable` where that cannot be read */
 export function createClient(config: pg.ClientConfig): pg.Client {
-  const { url, tls, connectTimeoutMs } = addressOf(config.connectionString ?? '')
+  const address = addressOf(config.connectionString ?? '')
+  const { url, tls, connectTimeoutMs } = address
   const connection = new PostgresConnection(tls, config)
   const connectionTimeoutMillis = Math.min(config.connectionTimeoutMillis ?? Infinity, connectTimeoutMs ?? Infinity)
   const limit = Number.isFinite(connectionTimeoutMillis) ? { connectionTimeoutMillis } : {}
@@ -62,6 +64,7 @@ export function createClient(config: pg.ClientConfig): pg.Client {
     connection,
   }
   const client = new pg.Client(settings)
+  if (!address.hasPassword) Object.assign(client, { password: () => passwordFromFile(address) })
   if (!REQUIRED.test(url)) return client
   const handshake = client as unknown as Handshake
   const refuse = (asked: string) => (): void => {

@@ -1,15 +1,18 @@
 // Connections to a real PostgreSQL with and without TLS: what each sslmode of libpq's takes and refuses.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { isAddressFault, readDatabaseAddress } from '../../src/core/database-address.js'
+import { isAddressFault, isSocket, readDatabaseAddress, type DatabaseAddress } from '../../src/core/database-address.js'
 import { GatehouseError } from '../../src/core/errors.js'
 import { createServerIdentity } from '../../src/demo/entra/certificates.js'
 import { openDatabase } from '../../src/store/database.js'
 import { withAuthority } from '../../src/store/database-url.js'
+import { startEmbeddedPostgres } from '../../src/store/embedded.js'
+import { serversOf } from '../../src/store/postgres-client.js'
 import { withClient } from '../../src/store/postgres-server-state.js'
+import { openServerOfRecord, SILENT } from '../../src/store/server-of-record/server-of-record.js'
 import { startStrictPostgres } from '../helpers/strict-postgres.js'
 
 type Outcome = string
@@ -111,6 +114,96 @@ t.test('every sslmode, as libpq means it', async (t) => {
     )
     t.strictSame(answers, Array.from({ length: 9 }, () => big.length))
     await database.close()
+  })
+
+  await t.test('a list of two hosts, over TLS', async (t) => {
+    const { port } = new URL(server.url)
+    const { href } = new URL(server.urlOf({ user: 'person', host: 'localhost', query: `sslmode=verify-full&${own}` }))
+    const list = (...hosts: readonly string[]) =>
+      href.replace(`localhost:${port}`, hosts.map((host) => `${host}:${port}`).join(','))
+    const record = await openServerOfRecord({ url: list('127.0.0.1', 'localhost'), log: SILENT })
+    t.teardown(() => record.close())
+    t.match(record.hosts(), [{ failure: { facts: { reason: 'certificate_name' } } }, { state: 'current' }])
+    t.equal(await outcome(record.current().url), 'tls, name verified')
+    const database = openDatabase({ server: record, poolSize: 2 })
+    const { rows } = await database.ask((db) =>
+      db.execute('select s.ssl, current_user::text as name from pg_stat_ssl s where s.pid = pg_backend_pid()')
+    )
+    t.strictSame(rows, [{ ssl: true, name: 'person' }])
+    await database.close()
+    await t.rejects(
+      openServerOfRecord({ url: list('127.0.0.1', '127.0.0.3'), log: SILENT, intervalMs: 500 }),
+      { code: 'database_unavailable' },
+      'no host has a certificate for its name',
+    )
+  })
+
+  // proves: record-password-file
+  await t.test("libpq's password file, for each host of a list", async (t) => {
+    const { port, pathname } = new URL(server.url)
+    const file = join(home, 'pass word')
+    const address = `postgres://person@127.0.0.1:1,localhost:${port}${pathname}?${own}&passfile=${
+      encodeURIComponent(file)
+    }`
+    const write = (mode: number, ...lines: readonly string[]) => {
+      writeFileSync(file, lines.join('\n'))
+      chmodSync(file, mode)
+    }
+    const second = serversOf(address)[1] ?? ''
+    write(
+      0o600,
+      '# localhost:*:*:*:wrong',
+      '127.0.0.1:*:*:*:wrong',
+      'localhost:1:*:*:wrong',
+      `localhost:${port}:*:person:right-password`,
+    )
+    t.match(await outcome(second), /^tls/)
+    const record = await openServerOfRecord({ url: address, log: SILENT })
+    t.match(record.hosts(), [{ state: 'unreachable' }, { state: 'current' }])
+    record.close()
+    write(0o640, '*:*:*:*:right-password')
+    t.equal(await outcome(second), 'password', 'others may read it')
+    write(0o600, '*:*:*:*:wrong', '*:*:*:*:right-password')
+    t.equal(await outcome(second), 'password', 'the first line that fits')
+    write(0o600)
+    t.equal(await outcome(second), 'password', 'it has none')
+    t.equal(await outcome(second.replace(/passfile=[^&]+/, 'passfile=/nowhere')), 'password')
+    await server.run("create role colon login password 'p:w\\d'")
+    await server.admit('hostssl all all 127.0.0.1/32 scram-sha-256')
+    write(0o600, 'localhost:*:*:colon:p\\:w\\\\d')
+    t.match(await outcome(second.replace('person', 'colon')), /^tls/, 'escaped')
+    const without = second.replace(/&passfile=[^&]+/, '')
+    write(0o600, '*:*:*:*:right-password')
+    process.env.PGPASSFILE = file
+    t.teardown(() => delete process.env.PGPASSFILE)
+    t.match(await outcome(without), /^tls/, 'PGPASSFILE')
+  })
+
+  await t.test('a Unix socket, alone and in a list, with a password file', async (t) => {
+    const place = mkdtempSync(join(tmpdir(), 'gatehouse-socket-'))
+    const { url, stop } = await startEmbeddedPostgres(place)
+    t.teardown(async () => {
+      await stop()
+      rmSync(place, { recursive: true, force: true })
+    })
+    const { host, port, user, database } = readDatabaseAddress(url) as DatabaseAddress
+    t.ok(isSocket(host), host)
+    const file = join(home, 'sockets')
+    writeFileSync(file, `${host}:${port}:*:${user}:${decodeURIComponent(new URL(url).password)}\n`, { mode: 0o600 })
+    const passfile = `passfile=${encodeURIComponent(file)}`
+    const directory = encodeURIComponent(host)
+    for (
+      const address of [
+        `postgres://${user}@${directory}:${port}/${database}?${passfile}`,
+        `postgres:///${database}?user=${user}&host=${directory}&port=${port}&${passfile}`,
+        `postgres://${user}@127.0.0.1:1,${directory}:${port}/${database}?sslmode=verify-full&${passfile}`,
+      ]
+    ) {
+      const record = await openServerOfRecord({ url: address, log: SILENT })
+      t.match(record.hosts().at(-1), { state: 'current' }, address)
+      t.equal(await outcome(record.current().url), 'plain', 'a socket has no TLS')
+      record.close()
+    }
   })
 
   // proves: adv-database-no-downgrade
