@@ -1,16 +1,18 @@
 // What each page of the console and each list of its API takes with 100,000 users, 1,000,000 audit rows, 100,000
 // sessions, 300 groups, 200 mapping rows and a month of counts: the first request of a process, the median and the
-// longest of ten more, and bytes. Prints; judges nothing. USERS makes it shorter.
+// longest of ten more, and bytes; then the preview of a draft, with the memory of the gateway. Prints; judges nothing.
+// USERS makes it shorter or longer, AUDIT_ROWS too.
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { newAdminSessionId } from '../dist/core/admin-session.js'
 import { sessionIdHash } from '../dist/core/session.js'
 import { createCookieSigner } from '../dist/http/cookie-signer.js'
 import { PAGES } from '../dist/http/admin/pages/all-pages.js'
-import { median, openStage, say, SECRET, startGateway } from './stage.mjs'
+import { median, openStage, residentMB, say, SECRET, startGateway } from './stage.mjs'
 
 const USERS = Number(process.env.USERS ?? 100_000)
-const AUDIT_ROWS = 10 * USERS
+const AUDIT_ROWS = Number(process.env.AUDIT_ROWS ?? 10 * USERS)
 const ROUNDS = 10
 const TARGET = { ms: 200, bytes: 60_000 }
 const [GROUPS, MAPPING_ROWS, RULES, ENTRA_GROUPS, REPLICAS] = [300, 200, 50, 20, 4]
@@ -59,7 +61,9 @@ const SEED = [
         'superuser', n % 100000 = 0), 'after', jsonb_build_object('groups', jsonb_build_array('Local 001', 'Local 002'),
         'staff', false, 'superuser', false))
     from (select id, username, row_number() over (order by id) - 1 as place from users) u
-      cross join generate_series(0, 9) k cross join lateral (select place + k * ${USERS} as n) each order by n desc`,
+      cross join generate_series(0, ${
+    Math.ceil(AUDIT_ROWS / USERS) - 1
+  }) k cross join lateral (select place + k * ${USERS} as n) each order by n desc`,
 ]
 
 const stage = await openStage()
@@ -69,13 +73,16 @@ try {
   const { cookie, person } = await seedAdministrator()
   await stage.query('vacuum (analyze)')
   const gateway = await startGateway(stage, { config: configuration() })
-  const facts = { ...await examples(), person }
+  const send = await sender(gateway, cookie)
+  const { id: draft } = await send('/policy/drafts', {})
+  const facts = { ...await examples(), person, draft }
   say(`${USERS} users, load of the machine before ${loadavg()[0].toFixed(1)}`)
   say(row('address', ['first', 'p50', 'most', 'kB']))
   let worst = 0
   for (const address of [...pageAddresses(facts), ...apiAddresses(facts)]) {
     worst += await measure(`${gateway.url}${address}`, address, cookie)
   }
+  await preview(gateway, send, draft)
   say(`${worst} of them above ${TARGET.ms} ms or ${TARGET.bytes / 1000} kB; load after ${loadavg()[0].toFixed(1)}`)
 } finally {
   await stage.close()
@@ -172,7 +179,7 @@ async function examples() {
 }
 
 /** A page without an example of its parameters fails. */
-function pageAddresses({ person, correlationId, at }) {
+function pageAddresses({ person, draft, correlationId, at }) {
   const parameters = { ':id': person, ':name': 'Local%20001', ':number': '1' }
   const queries = {
     '/admin': ['range=7d', 'range=30d'],
@@ -208,17 +215,19 @@ function pageAddresses({ person, correlationId, at }) {
     '/admin/test': [`person=${person}&url=https%3A%2F%2Fapp3.bench.test%2Farea-3%2Fx`],
   }
   return PAGES.flatMap(({ path }) => {
+    const given = path.includes('/drafts/') ? { ...parameters, ':id': draft } : parameters
     const filled = path.replace(/:\w+/g, (name) => {
-      if (parameters[name] === undefined) throw new Error(`${path}: no example`)
-      return parameters[name]
+      if (given[name] === undefined) throw new Error(`${path}: no example`)
+      return given[name]
     })
     return [filled, ...(queries[path] ?? []).map((query) => `${filled}?${query}`)]
   })
 }
 
-function apiAddresses({ person, correlationId, at }) {
+function apiAddresses({ person, draft, correlationId, at }) {
   const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'))
-  const inPath = { id: person, name: 'Local%20001', number: '1' }
+  const inPath = (path, name) =>
+    path.includes('/drafts/') && name === 'id' ? draft : { id: person, name: 'Local%20001', number: '1' }[name]
   const values = {
     from: '1',
     to: '1',
@@ -237,9 +246,10 @@ function apiAddresses({ person, correlationId, at }) {
     until: at,
     range: '30d',
     limit: '200',
+    against: 'base',
   }
   return Object.entries(paths).filter(([, { get }]) => get !== undefined).flatMap(([path, { get }]) => {
-    const filled = `/admin/api/v1${path.replace(/\{(\w+)\}/g, (_, name) => inPath[name])}`
+    const filled = `/admin/api/v1${path.replace(/\{(\w+)\}/g, (_, name) => inPath(path, name))}`
     const given = (get.parameters ?? []).filter((each) => each.in === 'query' && !['after', 'live'].includes(each.name))
     const of = (parameters) => parameters.map(({ name }) => `${name}=${values[name] ?? 'true'}`).join('&')
     const needed = given.filter(({ required }) => required)
@@ -252,10 +262,14 @@ function apiAddresses({ person, correlationId, at }) {
 async function measure(url, address, cookie) {
   const times = []
   let bytes = 0
-  for (let round = 0; round <= ROUNDS; round++) {
+  while (times.length <= ROUNDS) {
     const began = performance.now()
     const answer = await fetch(url, { headers: { cookie, accept: address.includes('/api/') ? '*/*' : 'text/html' } })
     bytes = (await answer.arrayBuffer()).byteLength
+    if (answer.status === 429) { // the API limits requests of a session
+      await sleep(1_000 * Number(answer.headers.get('retry-after') ?? 1))
+      continue
+    }
     times.push(performance.now() - began)
     if (answer.status !== 200) throw new Error(`${address}: ${answer.status}`)
   }
@@ -269,6 +283,41 @@ async function measure(url, address, cookie) {
     }`,
   )
   return misses ? 1 : 0
+}
+
+/** Requests that change something, through the API. */
+async function sender({ url }, cookie) {
+  const api = `${url}/admin/api/v1`
+  const { csrfToken } = await (await fetch(`${api}/me`, { headers: { cookie } })).json()
+  const headers = {
+    cookie,
+    'content-type': 'application/json',
+    'sec-fetch-site': 'same-origin',
+    'x-csrf-token': csrfToken,
+  }
+  return async (path, body) => {
+    const answer = await fetch(`${api}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+    return await answer.json()
+  }
+}
+
+/** A draft of the policy in force, which most of the seeded rights do not come from. */
+async function preview({ child }, send, draft) {
+  const before = residentMB(child)
+  const began = performance.now()
+  let peak = before
+  for (;;) {
+    const { state, done, result } = await send(`/policy/drafts/${draft}/preview`, {})
+    peak = Math.max(peak, residentMB(child))
+    if (state === 'running') await sleep(250)
+    else {
+      const seconds = ((performance.now() - began) / 1000).toFixed(1)
+      const memory = `memory ${before.toFixed(0)} MB before, at most ${peak.toFixed(0)} MB`
+      say(`preview of a draft: ${state}, ${done} users, ${result?.changed} change, ${seconds} s, ${memory}`)
+      return
+    }
+  }
 }
 
 function row(name, figures) {

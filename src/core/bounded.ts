@@ -32,17 +32,36 @@ export interface Remembered<T> {
   readonly readAt: number
 }
 
-/** Reads again when what it knows is older than this; several at a time share one read. A failure is not kept. */
+/** What took longer to read is returned while it is read again. */
+const SLOW_MS = 100
+/** But not what is older. */
+const OLDEST_MS = 60_000
+
+/**
+ * Reads again when what it knows is older than this; several at a time share one read. A failure is not kept.
+ * @param elapsed monotonic milliseconds
+ */
 export function remembered<T>(
   read: () => Promise<T>,
   keepMs: number,
   now: () => number = Date.now,
+  elapsed: () => number = () => performance.now(),
 ): () => Promise<Remembered<T>> {
   let known: Remembered<T> | undefined
+  let isSlow = false
   const readOnce = coalesced(async () => {
     const readAt = now()
+    const began = elapsed()
     known = { value: await read(), readAt }
+    isSlow = elapsed() - began > SLOW_MS
     return known
   })
-  return async () => known !== undefined && now() - known.readAt < keepMs ? known : await readOnce()
+  return async () => {
+    const age = known === undefined ? Infinity : now() - known.readAt
+    if (known !== undefined && age < keepMs) return known
+    const next = readOnce()
+    if (known === undefined || !isSlow || age >= OLDEST_MS) return await next // guard: admin-remembered-oldest
+    next.catch(() => {}) // what is known stays, until it is too old
+    return known // guard: admin-remembered-slow
+  }
 }

@@ -237,6 +237,7 @@ t.test('an upgrade that meets a transaction in the opposite order is tried again
   const query = await connect(t, url)
   await migrateToPrevious(query)
   const other = await client(t, url)
+  await other.query("set deadlock_timeout = '1min'") // the upgrade is the one that is refused, however slow it is
   await other.query('begin; lock table sessions in row exclusive mode')
   const upgrade = migrate(url)
   await comes(async () =>
