@@ -1,5 +1,6 @@
 // A gateway with its console, full lists of people, groups, sessions and audit rows, and hostile names everywhere that
 // a name can come from: Entra ID, the configuration, and the database.
+import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
 import { giveAdminSession } from './admin.js'
@@ -65,6 +66,7 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
       union all (select id from users where name like '%<script>%' order by username limit 1)`,
     [PERSON_IDS.many],
   )
+  await seedImages(query)
   return {
     gateway,
     query,
@@ -73,6 +75,17 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
     groups: ['Engineers', 'Empty', groupName(1)],
     drafts: await seedDrafts(query),
   }
+}
+
+/** A picture of usual size, and one that is no picture, under a long name. */
+async function seedImages(query: Query): Promise<void> {
+  const picture = readFileSync('config/demo/network.png')
+  await query(
+    `insert into policy_images (name, type, sha256, content, author) values
+      ('network.png', 'image/png', repeat('0', 64), $1, 'cli:somebody'),
+      (repeat('n', 96) || '.png', 'image/png', repeat('1', 64), 'x', 'cli:' || $2)`,
+    [picture, hostileName(1)],
+  )
 }
 
 async function seedDrafts(query: Query): Promise<readonly string[]> {

@@ -45,8 +45,8 @@ function imagesTable(rows: readonly ImageSummary[]): Html {
     caption: 'Uploaded images',
     rows,
     columns: [
-      { heading: 'Image', cell: ({ name }) => html`<img class="uploaded" src="${fileOf(name)}" alt="">` },
       { heading: 'Name', cell: ({ name }) => idText(name) },
+      { heading: 'Image', cell: ({ name }) => html`<img class="uploaded" src="${fileOf(name)}" alt="">` },
       { heading: 'Type', cell: ({ type }) => type },
       { heading: 'Bytes', cell: ({ size }) => size, kind: 'number' },
       { heading: 'Uploaded', cell: ({ at }) => timeText(at), kind: 'time' },
@@ -76,7 +76,7 @@ export const addImagePage = defineActPage({
     title: 'Upload an image',
     trail: TRAIL,
     content: note(
-      'It stays as it is: other content needs another name, so that versions of the policy keep their look.',
+      'It never changes: other content needs another name, so that versions of the policy keep their look.',
     ),
     fields: html`${
       textField({

@@ -33,6 +33,7 @@ main:focus-visible { outline: none }
 .brand { display: flex; align-items: center; gap: .5rem; color: var(--ink); font-weight: 600; text-decoration: none;
   overflow-wrap: anywhere }
 .brand span { color: var(--soft); font-weight: 400 }
+.uploaded { display: block; max-height: 2.5rem; max-width: 6rem; object-fit: contain }
 .brand img { height: 1.5rem; width: auto; max-width: 8rem; object-fit: contain }
 .account { display: flex; align-items: center; gap: .75rem; margin-left: auto; max-width: 100% }
 .account details { position: relative; min-width: 0 }
