@@ -5,6 +5,7 @@ import type { GroupPolicy } from './admin/acts/group-policy.js'
 import { createGroupActs } from './admin/acts/groups.js'
 import { createKeyActs } from './admin/acts/keys.js'
 import { createPeopleActs } from './admin/acts/people.js'
+import { createApplicationActs } from './admin/acts/policy-applications.js'
 import { createApprovalActs } from './admin/acts/policy-approvals.js'
 import { createDeployActs, type DeployActsDeps } from './admin/acts/policy-deploys.js'
 import { createDraftActs } from './admin/acts/policy-drafts.js'
@@ -46,7 +47,12 @@ export function createConsoleActs(deps: ConsoleActsDeps): AdminActs {
   const { database, timeouts, encryptionSecrets } = deps
   const transaction = createActTransaction(database, timeouts, encryptionSecrets)
   const policy = { ...deps.deploys, transaction }
-  return { ...createActUseCases(deps), deploys: createDeployActs(policy), approvals: createApprovalActs(policy) }
+  return {
+    ...createActUseCases(deps),
+    deploys: createDeployActs(policy),
+    approvals: createApprovalActs(policy),
+    applications: createApplicationActs(policy),
+  }
 }
 
 export function createActUseCases(deps: ActUseCasesDeps): CommandActs {

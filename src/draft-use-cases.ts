@@ -14,6 +14,7 @@ import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { consolePermissions } from './store/act-policy.js'
 import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
+import { findApplication } from './store/policy-applications.js'
 import { createPolicyApprovals } from './store/policy-approvals.js'
 import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
 import { createPolicyImages } from './store/policy-images.js'
@@ -32,7 +33,10 @@ export interface DraftUseCaseDeps {
 export function createDraftUseCases(
   config: RunningConfig,
   { database, env = process.env, log }: DraftUseCaseDeps,
-): Pick<AdminUseCases, 'policyDrafts' | 'policyImages' | 'policyPreview' | 'policyApprovals'> {
+): Pick<
+  AdminUseCases,
+  'policyDrafts' | 'policyImages' | 'policyPreview' | 'policyApprovals' | 'policyApplications'
+> {
   const policyHash = (): string => config.current().policyText.hash
   const images = createPolicyImages(database)
   const policyDrafts = createPolicyDraftsAdmin({
@@ -61,7 +65,9 @@ export function createDraftUseCases(
     previews: policyPreview,
     consolePermissions: () => database.ask((db) => consolePermissions(db)),
   })
-  return { policyDrafts, policyPreview, policyApprovals, policyImages: createPolicyImagesAdmin(images) }
+  const policyApplications = { find: (version: number) => findApplication(database, version) }
+  const policyImages = createPolicyImagesAdmin(images)
+  return { policyDrafts, policyPreview, policyApprovals, policyApplications, policyImages }
 }
 
 /** @param shown what is in force, for people to read @returns undefined: none are sampled */

@@ -18,6 +18,8 @@ import { createPolicyApplications } from './store/policy-applications.js'
 const LOOK_MS = 5_000
 
 export interface PolicyApplyDeps {
+  /** Of this process, for people to read. */
+  readonly name: string
   readonly database: Database
   readonly policyOf: (version: number) => Promise<AppliedPolicy | undefined>
   readonly log: Record<'warn', (facts: object, text: string) => void>
@@ -26,10 +28,11 @@ export interface PolicyApplyDeps {
 /** @param config of the file: its sessions, tenant and limit of staleness count */
 export function createPolicyApply(
   { session, entra: { tenantId }, sync }: Pick<RunningConfig['startup'], 'session' | 'entra' | 'sync'>,
-  { database, policyOf, log }: PolicyApplyDeps,
+  { name, database, policyOf, log }: PolicyApplyDeps,
 ): PolicyApplyAdmin {
   const { groupIds } = createLoginStore(database, session)
   return createPolicyApplyAdmin({
+    name,
     applications: createPolicyApplications(database, { ...session, tenantId, maxStalenessMs: sync?.maxStalenessMs }),
     policyOf,
     lookups: { groupIds },
@@ -52,12 +55,13 @@ export function appliedPolicy(
 /** Of a replica. @returns called where a version was added */
 export function openPolicyApplications(
   { startup, current, deployed }: RunningConfig,
-  { database, version, own, log }:
+  { name, database, version, own, log }:
     & Pick<DeployedPolicy, 'version'>
     & Pick<Lifecycle, 'own'>
-    & Pick<PolicyApplyDeps, 'database' | 'log'>,
+    & Pick<PolicyApplyDeps, 'name' | 'database' | 'log'>,
 ): () => void {
   const admin = createPolicyApply(startup, {
+    name,
     database,
     async policyOf(wanted) {
       await deployed?.catchUp()

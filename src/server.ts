@@ -152,7 +152,7 @@ async function openPolicy(
   const store = createPolicyDeploymentStore(database)
   const load = databasePolicyLoader(createPolicyImages(database))
   const deployed = await openDeployedPolicy(given, { store, versions, load, replica, name, compile, own, log })
-  const apply = openPolicyApplications(deployed.config, { database, version: deployed.version, own, log })
+  const apply = openPolicyApplications(deployed.config, { name, database, version: deployed.version, own, log })
   const look = (): void => {
     deployed.look()
     apply()

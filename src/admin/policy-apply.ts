@@ -41,6 +41,8 @@ export interface PolicyApplyAdmin {
 type Watch = (application: PolicyApplication) => void | Promise<void>
 
 export interface PolicyApplyPorts {
+  /** Of this process, for people to read. */
+  readonly name: string
   readonly applications: PolicyApplications
   /** Undefined: this process cannot apply that version. */
   readonly policyOf: (version: number) => Promise<AppliedPolicy | undefined>
@@ -64,7 +66,7 @@ export function createPolicyApplyAdmin(ports: PolicyApplyPorts): PolicyApplyAdmi
   const runHere = async (version: number, watch?: Watch): Promise<boolean> => {
     const policy = isClosed ? undefined : await ports.policyOf(version)
     if (policy === undefined) return false
-    const runner = randomUUID()
+    const runner = `${ports.name} ${randomUUID()}`
     const claimed = await applications.claim(version, runner)
     if (claimed === undefined) return false
     await createRun({ runner, claimed, policy, ports, watch, isClosed: () => isClosed }).run()
@@ -133,7 +135,7 @@ function createRun({ runner, claimed, policy, ports, watch, isClosed }: Run) {
     const isLast = isReplaced || (next === undefined && at.pass === 'rest')
     at = { ...counted(at, people, outcomes), ...positionAfter(at, next) }
     if (!await applications.progress(runner, at)) return false // guard: policy-apply-taken-over
-    await watch?.({ ...claimed, ...at, state: 'running', startedAt: '' })
+    await watch?.({ ...claimed, ...at, state: 'running', runner, startedAt: '', endedAt: null })
     if (isLast) await applications.end(runner, isReplaced ? 'replaced' : 'done')
     return !isLast
   }

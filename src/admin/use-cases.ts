@@ -6,6 +6,7 @@ import type { MembershipActs } from './acts/memberships.js'
 import type { GroupActs } from './acts/groups.js'
 import type { KeyActs } from './acts/keys.js'
 import type { PeopleActs } from './acts/people.js'
+import type { ApplicationActs } from './acts/policy-applications.js'
 import type { ApprovalActs } from './acts/policy-approvals.js'
 import type { DeployActs } from './acts/policy-deploys.js'
 import type { DraftActs } from './acts/policy-drafts.js'
@@ -30,12 +31,14 @@ import type { PolicyPreviewAdmin } from './policy-preview.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
 import type { SessionsAdmin } from './sessions.js'
 import type { TokensAdmin } from './tokens.js'
+import type { PolicyApplications } from '../core/policy-application.js'
 import type { AdminForms } from '../core/admin-forms.js'
 
 /** What changes something: each use case is one transaction with its audit row (acts/perform.ts). */
 export interface AdminActs extends CommandActs {
   readonly deploys: DeployActs
   readonly approvals: ApprovalActs
+  readonly applications: ApplicationActs
 }
 
 /** Those of commands, which deploy by `PolicyDeploysAdmin`. */
@@ -68,6 +71,7 @@ export interface AdminUseCases {
   readonly policyPreview: PolicyPreviewAdmin
   readonly policyImages: PolicyImagesAdmin
   readonly policyApprovals: PolicyApprovalsAdmin
+  readonly policyApplications: Pick<PolicyApplications, 'find'>
   readonly health: HealthAdmin
   readonly keys: KeysAdmin
   readonly doctor: DoctorAdmin

@@ -57,6 +57,7 @@ export async function policyApplyAdmin({ database, file }: CommandContext): Prom
   ])
   const load = databasePolicyLoader(createPolicyImages(database))
   return createPolicyApply(file, {
+    name: cliActing().actor,
     database,
     async policyOf(version) {
       const known = await createPolicyVersionStore(database).get(version)

@@ -95,6 +95,8 @@ export interface PolicyUnit {
   approvals(target: ApprovalTarget): Promise<readonly PolicyApproval[]>
   /** In place of an earlier one of the same approver. */
   approve(target: ApprovalTarget, approverId: string, change: ApprovedChange): Promise<void>
+  /** To everybody with an active session, by a replica; one that is under way goes on. */
+  apply(version: number, asked: Pick<Acting, 'actor' | 'correlationId'>): Promise<void>
   /** As PolicyDeployments.deploy. All approvals are gone afterwards. */
   deploy(deployment: NewDeployment): Promise<number>
 }

@@ -33,8 +33,12 @@ export interface PolicyApplication extends ApplicationProgress {
   readonly total: number
   /** As in the audit record. */
   readonly actor: string
+  /** The process that does it: of a replica its name; null: none at this moment. */
+  readonly runner: string | null
   /** ISO 8601. */
   readonly startedAt: string
+  /** Null: it goes on. */
+  readonly endedAt: string | null
 }
 
 /** Where a run goes on: after this user, in the order of their ids. */

@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { PolicyUnit } from '../core/acts.js'
 import type { Transaction } from './database.js'
+import { addApplication } from './policy-applications.js'
 import { addApproval, lockedApprovals } from './policy-approvals.js'
 import { deployedIn, deployWithin, requireOnto } from './policy-deployments.js'
 import { previewOf } from './policy-previews.js'
@@ -17,6 +18,7 @@ export function policyUnit(tx: Transaction): PolicyUnit {
     previewOf: (draft) => previewOf(tx, draft),
     approvals: (target) => lockedApprovals(tx, target),
     approve: (target, approverId, change) => addApproval(tx, target, approverId, change),
+    apply: (version, asked) => addApplication(tx, version, asked),
     deploy: (deployment) => deployWithin(tx, deployment),
   }
 }

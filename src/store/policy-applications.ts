@@ -37,16 +37,14 @@ const IN_FORCE = sql`(select max(number) from policy_versions where source = 'da
 const HAS_NO_RUNNER = sql`(runner is null or written_at < clock_timestamp() - ${interval(LOST_MS)})`
 const SUMMARY = sql`version, case when state = 'running' and version <> ${IN_FORCE} then 'replaced' else state end
   as state, pass, done, total, gains, losses, too_old as "tooOld", failed, actor,
-  to_json(started_at) #>> '{}' as "startedAt"`
+  case when state = 'running' and version = ${IN_FORCE} and not ${HAS_NO_RUNNER}
+    then nullif(left(runner, -37), '') end as runner, -- a name, a space and a UUID
+  to_json(started_at) #>> '{}' as "startedAt",
+  case when state <> 'running' or version <> ${IN_FORCE} then to_json(written_at) #>> '{}' end as "endedAt"`
 
 export function createPolicyApplications(database: Database, options: PolicyApplicationOptions): PolicyApplications {
   return {
-    async find(version) {
-      const { rows: [found] } = await database.ask((db) =>
-        db.execute<Row<PolicyApplication>>(sql`select ${SUMMARY} from policy_applications where version = ${version}`)
-      )
-      return found
-    },
+    find: (version) => findApplication(database, version),
     begin: (acting) => database.transaction((tx) => beginOfVersionInForce(tx, acting)),
     async waiting() {
       const { rows: [found] } = await database.ask((db) =>
@@ -71,6 +69,14 @@ export function createPolicyApplications(database: Database, options: PolicyAppl
       await database.ask((db) => db.execute(sql`update policy_applications set runner = null where runner = ${runner}`))
     },
   }
+}
+
+/** Undefined: this version was never to be applied. */
+export async function findApplication(database: Database, version: number): Promise<PolicyApplication | undefined> {
+  const { rows: [found] } = await database.ask((db) =>
+    db.execute<Row<PolicyApplication>>(sql`select ${SUMMARY} from policy_applications where version = ${version}`)
+  )
+  return found
 }
 
 /** Part of a deploy, or of the act that asks for it afterwards. */

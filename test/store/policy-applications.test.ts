@@ -55,6 +55,7 @@ async function scene(t: Test, { policy = POLICY, ...limits }: SceneOptions = {})
   const failed: string[] = []
   const admin = (more: Partial<PolicyApplyPorts> = {}) =>
     createPolicyApplyAdmin({
+      name: 'host:4180',
       applications,
       policyOf: async () => appliedPolicy(policy),
       lookups: createLoginStore(database, { ...OPTIONS, maxPerUser: 10 }),
@@ -167,7 +168,7 @@ t.test('everybody with a session is mapped anew, who loses something first, each
 
 // proves: policy-apply-too-old, policy-apply-no-snapshot
 t.test('a snapshot that is too old only takes away, and without one nothing changes', async (t) => {
-  const { query, admin } = await scene(t)
+  const { query, admin, applications } = await scene(t)
   const old = { readHours: 25 }
   await addUser(query, 'gains', { ...old, entraGroups: [ENGINEERS, ADMINS] })
   await addUser(query, 'keeps', { ...old, entraGroups: [ADMINS], groups: ['Admins', 'Circuits'], staff: true })
@@ -179,7 +180,12 @@ t.test('a snapshot that is too old only takes away, and without one nothing chan
   )
   await query("update user_groups set until = now() + interval '1 hour' where cause is null")
   const use = admin()
-  t.match(await use.finish(await use.begin(ACTING)), { state: 'done', done: 3, gains: 0, losses: 2, tooOld: 3 })
+  const names: unknown[] = []
+  const ended = await use.finish(await use.begin(ACTING), async () => {
+    names.push((await applications.find(1))?.runner)
+  })
+  t.match(ended, { state: 'done', done: 3, gains: 0, losses: 2, tooOld: 3, runner: null, endedAt: /^20/ })
+  t.ok(names.length > 1 && names.every((name) => name === 'host:4180'), 'who does it')
   t.strictSame(await rights(query), {
     ...{ gains: '', keeps: 'Admins staff', 'by hand': 'Engineers', 'never read': 'Circuits staff' },
   })

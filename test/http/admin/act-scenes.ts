@@ -22,6 +22,8 @@ export interface ActScene {
   readonly above: ((scene: AdminScene, query: Query) => Promise<ActRequest>) | undefined
   /** Where some requests alone need a fresh sign-in: one of them. Their `allowed` needs none. */
   readonly stepUp?: (scene: AdminScene, query: Query) => Promise<ActRequest>
+  /** Whether what the act has begun in the background has ended. */
+  readonly hasEnded?: (query: Query) => Promise<boolean>
 }
 
 /** By its first bytes. */
@@ -308,6 +310,14 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       return asked
     },
     above: (scene, query) => draftToApprove(scene, query, withRow({ superuser: true })),
+  },
+  postPolicyVersionsByNumberApply: {
+    allowed: async (_scene, query) => ({
+      path: `/policy/versions/${await inForce(query)}/apply`,
+      body: { reason: WHY },
+    }),
+    above: undefined, // what it gives was compared when the version was deployed
+    hasEnded: async (query) => (await query("select from policy_applications where state = 'running'")).length === 0,
   },
   postPolicyVersionsByNumberApprove: {
     allowed: async (_scene, query) => ({

@@ -1,6 +1,7 @@
 // The matrix of acts, made from the OpenAPI document: every act, asked in every way that must be refused, changes
 // nothing; then the same request succeeds. An act without a scene fails.
 import t, { type Test } from 'tap'
+import { until } from '../../helpers/until.js'
 import { connect, dumpEverything, type Query, withoutTriggers } from '../../helpers/sql.js'
 import { ACT_SCENES, type ActRequest } from './act-scenes.js'
 import { ADMIN_PERMISSIONS } from '../../../src/core/admin-permissions.js'
@@ -216,6 +217,8 @@ t.test('every act of the document', { timeout: 240_000 }, async (t) => {
       )
       t.match(row, { actor: /^admin:/, by: { session: /^ses_/, address: '127.0.0.1' }, correlation: /./ })
       if (act?.reason === 'required') t.ok(row?.reason, 'the reason is recorded')
+      const { hasEnded } = found
+      if (hasEnded) t.ok(await until(() => hasEnded(query)), 'it has ended')
     })
   }
 })

@@ -212,3 +212,32 @@ t.test('another administrator approves a draft, and a rollback, by a form that s
   t.match((await page(sue, back)).text, /1 of 1 that are needed\./)
   t.match(await fill(helpdesk, back, { message: 'x', reason: 'x' }), { status: 303 })
 })
+
+t.test('the page of a version says how far it is applied, and applies the one in force', async (t) => {
+  const { gateway, clients: { sue } } = await startDeployedScene(t)
+  const { page, send, fill } = formsOf(gateway)
+  const query = await connect(t, gateway.databaseUrl)
+  const at = '/admin/versions/1'
+  t.match(
+    (await page(sue, at)).text,
+    /href="\/admin\/versions\/1\/apply"[^]*was not applied to those who are signed in/,
+  )
+  t.equal((await fill(sue, `${at}/apply`, {})).status, 400, 'without a reason')
+  t.match(await fill(sue, `${at}/apply`, { reason: 'Now' }), { status: 303, location: `${at}?done=versions-apply` })
+  t.ok(await until(async () => /class="tag good">done</.test((await page(sue, at)).text)))
+  const shown = async (changed: string) => {
+    await query(`update policy_applications set ${changed}`)
+    return (await page(sue, at)).text
+  }
+  const runner = "'host:4180 ' || gen_random_uuid()"
+  const running = await shown(`state = 'running', done = 7, total = 9, runner = ${runner}, written_at = now()`)
+  t.match(
+    running,
+    /max="9" value="7"[^]*7 of about 9[^]*hx-get="\/admin\/versions\/1"[^]*Done by<\/dt><dd><bdi>host:4180</,
+  )
+  const lost = await shown("runner = null, pass = 'losses'")
+  t.match(lost, /First pass, who loses something[^]*a replica goes on within half a minute/)
+  t.match(await shown("state = 'done', failed = 2"), '2 users could not be mapped: apply the version again.')
+  t.match(await shown("state = 'replaced'"), 'Another version came into force before its end.')
+  t.equal((await send(sue, '/admin/versions/9/apply', { _csrf: sue.csrfToken })).status, 404)
+})

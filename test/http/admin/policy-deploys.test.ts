@@ -74,6 +74,14 @@ t.test('a deploy is of the draft, the preview and the version in force that were
   await is(deploy(unusable), 422, 'policy_draft_unusable', 'a text that cannot be the policy')
 })
 
+/** Without the rows that give this group. */
+const withoutGroup = (name: string) => (policy: Policy): Policy => ({
+  ...policy,
+  groupMapping: (policy['groupMapping'] as readonly (Row & { groups?: string[] })[]).filter(({ groups }) =>
+    groups?.includes(name) !== true
+  ),
+})
+
 t.test('with apply, those who are signed in have the new rights immediately', async (t) => {
   const { gateway, query, begin, deploy, rollback } = await deployScene(t)
   const max = await gateway.signIn(PERSON_IDS.many)
@@ -81,13 +89,10 @@ t.test('with apply, those who are signed in have the new rights immediately', as
     (await max.browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups')
   const before = await groups()
   t.match(before, /Circuit Manager/)
-  const without = (policy: Policy) => ({
-    ...policy,
-    groupMapping: (policy['groupMapping'] as readonly (Row & { groups?: string[] })[]).filter(({ groups: given }) =>
-      given?.includes('Circuit Manager') !== true
-    ),
+  t.match(await deploy(await begin(withoutGroup('Circuit Manager')), { apply: 'now' }), {
+    status: 200,
+    json: { number: 2 },
   })
-  t.match(await deploy(await begin(without), { apply: 'now' }), { status: 200, json: { number: 2 } })
   t.ok(await until(async () => !/Circuit Manager/.test(String(await groups()))), 'without a sign-in')
   t.match(await lastRow(query, 'reevaluation'), { version: 2 })
   t.match(await rollback(1), { status: 200, json: { number: 3 } })
@@ -95,6 +100,35 @@ t.test('with apply, those who are signed in have the new rights immediately', as
   t.match(await rollback(1, { apply: 'now' }), { status: 200, json: { number: 4 } })
   t.ok(await until(async () => await groups() === before))
   t.match(await rollback(1, { apply: 'soon' }), { status: 400, json: { code: 'request_malformed' } })
+})
+
+// proves: policy-apply-in-force
+t.test('the version in force is applied by an act of its own, and says how far that is', async (t) => {
+  const { gateway, query, sue, begin, deploy } = await deployScene(t)
+  const max = await gateway.signIn(PERSON_IDS.many)
+  const groups = async () =>
+    (await max.browser.ask(`${gateway.url}/oauth2/auth`, { headers: TARGET })).headers.get('x-auth-request-groups')
+  const version = async (number: number) => (await sue.ask(`/policy/versions/${number}`)).json
+  t.equal((await deploy(await begin(withoutGroup('Circuit Manager')))).status, 200)
+  t.match(await groups(), /Circuit Manager/)
+  t.match(await version(2), { application: null })
+  const apply = async (number: number, body: object) => await post(sue, `/policy/versions/${number}/apply`, body)
+  t.match(await apply(1, { reason: 'Now' }), { status: 409, json: { code: 'policy_changed' } })
+  t.match(await apply(2, {}), { status: 400 })
+  t.match(await apply(2, { reason: 'They have left.' }), { status: 200, json: { version: 2 } })
+  t.match(await lastRow(query, 'policy.apply'), { version: 2, reason: 'They have left.', by: { session: /^ses_/ } })
+  t.ok(await until(async () => !/Circuit Manager/.test(String(await groups()))), 'by a replica, without a sign-in')
+  const isDone = async () => (await version(2))?.['application'] as { state: string } | null
+  t.ok(await until(async () => (await isDone())?.state === 'done'))
+  t.match(await isDone(), {
+    pass: 'rest',
+    failed: 0,
+    actor: /^admin:/,
+    runner: null,
+    startedAt: /Z$/,
+    endedAt: /Z$/,
+  })
+  t.ok((await isDone() as unknown as { losses: number }).losses > 0)
 })
 
 // proves: policy-act-reason

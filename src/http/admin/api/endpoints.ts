@@ -22,6 +22,7 @@ import {
   previewDraft,
   removeDraft,
 } from './policy-drafts.js'
+import { applyVersion } from './policy-applications.js'
 import { approveDraft, approveRollback } from './policy-approvals.js'
 import { deployDraft, rollbackVersion } from './policy-deploys.js'
 import { image, images, putImage } from './policy-images.js'
@@ -74,6 +75,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   previewDraft,
   approveDraft,
   approveRollback,
+  applyVersion,
   deployDraft,
   rollbackVersion,
   images,

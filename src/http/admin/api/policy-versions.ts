@@ -2,6 +2,7 @@
 import Type, { type Static } from 'typebox'
 import type { VersionSummary } from '../../../core/policy-version.js'
 import { defineEndpoint, defineList, type Answer } from './endpoint.js'
+import { APPLICATION, applicationOf } from './policy-applications.js'
 import { APPROVALS, approvalsOf } from './policy-approvals.js'
 import { VersionNumber } from './policy-schemas.js'
 import { closed, instant, nullable } from './schema.js'
@@ -65,14 +66,20 @@ export const policyVersion = defineEndpoint({
       }),
       { description: 'What `gatehouse check` warned of.' },
     ),
+    ...APPLICATION,
     ...APPROVALS,
   }),
   version: ({ hash }) => hash,
   async handle({ params: { number }, useCases }) {
-    const { policyVersions, policyApprovals } = useCases
-    const [version, given] = await Promise.all([policyVersions.get(number), policyApprovals.ofVersion(number)])
+    const { policyVersions, policyApprovals, policyApplications } = useCases
+    const [version, given, application] = await Promise.all([
+      policyVersions.get(number),
+      policyApprovals.ofVersion(number),
+      policyApplications.find(number),
+    ])
     const { text, schema, release, findings } = version
-    return { ...summaryOf(version), text, schema, release, findings, ...approvalsOf(given) }
+    const known = { ...applicationOf(application), ...approvalsOf(given) }
+    return { ...summaryOf(version), text, schema, release, findings, ...known }
   },
 })
 

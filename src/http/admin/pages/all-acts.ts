@@ -1,5 +1,6 @@
 // Every form of the console that changes something.
 import type { ActPage } from './act-page.js'
+import { applyVersionPage } from './applications.js'
 import { approveDraftPage, approveRollbackPage } from './approval-acts.js'
 import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
 import { deployDraftPage, rollbackPage } from './deploy-acts.js'
@@ -36,6 +37,7 @@ export const ACT_PAGES: readonly ActPage[] = [
   addDraftPage,
   draftPage,
   removeDraftPage,
+  applyVersionPage,
   approveDraftPage,
   approveRollbackPage,
   deployDraftPage,

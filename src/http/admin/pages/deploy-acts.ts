@@ -12,7 +12,7 @@ import { deployDraft, rollbackVersion } from '../api/policy-deploys.js'
 import { defineActPage } from './act-page.js'
 import { approvalsSection } from './approvals.js'
 import { note, section } from './components.js'
-import { DRAFTS } from './draft-link.js'
+import { DRAFTS, VERSIONS_TRAIL } from './draft-link.js'
 import { previewFacts } from './draft-preview.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
 import { textField } from './form-fields.js'
@@ -21,7 +21,6 @@ import { shortened } from './shortened.js'
 import { changesTable } from './versions-page.js'
 
 const MOST_WITHOUT_TEXT = 2_000
-export const VERSIONS_TRAIL = { label: 'Versions', href: '/admin/versions' } as const
 
 const FIELDS = {
   message: Type.Optional(Type.String({ maxLength: MOST_DRAFT_MESSAGE })),

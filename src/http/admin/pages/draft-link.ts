@@ -1,8 +1,9 @@
-// The links "Edit as a draft" and "Roll back to this version" on pages of the policy.
+// The links of acts on pages of the policy, and where its pages are.
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { link, linkTo } from './links.js'
 
+export const VERSIONS_TRAIL = { label: 'Versions', href: '/admin/versions' } as const
 export const DRAFTS = '/admin/drafts'
 export const ADD_DRAFT = `${DRAFTS}/add`
 
@@ -18,9 +19,10 @@ export function draftLink({ permissions }: AdminActor, from?: number, more: Html
 `
 }
 
-/** Of a version that is not in force. */
-export function rollbackLinks(number: number): Html {
+/** Where the policy is in the database. */
+export function versionLinks(number: number, isInForce: boolean): Html {
   const at = linkTo('versions', String(number))
+  if (isInForce) return html`<li><a class="button" href="${at}/apply">Apply it to everybody who is signed in</a></li>`
   return html`<li><a class="button" href="${at}/rollback">Roll back to this version</a></li><li><a class="button"
 href="${at}/approve">Approve a rollback to it</a></li>`
 }

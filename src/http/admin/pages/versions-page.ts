@@ -5,7 +5,8 @@ import type { VersionDetails, VersionFinding, VersionSummary } from '../../../co
 import { html, type Html } from '../../pages/html.js'
 import { VersionNumber } from '../api/policy-schemas.js'
 import { approvalsSection } from './approvals.js'
-import { draftLink, rollbackLinks } from './draft-link.js'
+import { applicationSection } from './applications.js'
+import { draftLink, versionLinks } from './draft-link.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
 import { filterForm } from './filter-form.js'
 import { link, linkTo } from './links.js'
@@ -46,17 +47,22 @@ export const versionPage = defineAdminPage({
   title: 'Version',
   params: Type.Object({ number: VersionNumber }),
   async render({ params: { number }, useCases, actor }) {
-    const { policyVersions, policyApprovals, policyDrafts: { source, inForce } } = useCases
-    const [version, approvals] = await Promise.all([policyVersions.get(number), policyApprovals.ofVersion(number)])
-    const isInForce = source === 'file' || number === await inForce()
-    const rollback = isInForce ? '' : rollbackLinks(number)
+    const { policyVersions, policyApprovals, policyApplications, policyDrafts: { source, inForce } } = useCases
+    const [version, approvals, application, current] = await Promise.all([
+      policyVersions.get(number),
+      policyApprovals.ofVersion(number),
+      policyApplications.find(number),
+      inForce(),
+    ])
+    const isInForce = number === current
+    const acts = source === 'file' ? '' : versionLinks(number, isInForce)
     return {
       title: `Version ${number}`,
       lead: html`${timeText(version.at)}${version.message === '' ? '' : html` · ${nameText(version.message)}`}`,
       trail: TRAIL,
-      content: html`${draftLink(actor, number, rollback)}${factsOf(version)}${
-        isInForce ? '' : approvalsSection(approvals)
-      }
+      content: html`${draftLink(actor, number, acts)}${factsOf(version)}${
+        applicationSection(number, application, isInForce && source === 'database')
+      }${isInForce || source === 'file' ? '' : approvalsSection(approvals)}
 ${section({ id: 'findings', title: 'Findings of check', content: findingsTable(version.findings) })}
 ${
         section({
