@@ -171,6 +171,10 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
       select 'drf_' || n, 'access: { default: deny }', (select max(number) from policy_versions), 'cli:test', 'cli:test'
       from generate_series(1, 20) n`)
   )
+  await gateway.gateway.database.ask((db) =>
+    db.execute(sql`insert into policy_images (name, type, sha256, content, author)
+      values ('logo.png', 'image/png', repeat('0', 64), 'x', 'cli:test')`)
+  )
   await seedDeploys(gateway)
   const column = async (query: ReturnType<typeof sql>) =>
     (await gateway.gateway.database.ask((db) => db.execute<{ found: string }>(query))).rows.map(({ found }) => found)
@@ -183,6 +187,7 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
     'policy/drafts {id}': await column(sql`select id as found from policy_drafts where id like 'drf_%' order by id`),
     'deploys': await column(sql`select id as found from policy_drafts where id like 'dep_%' order by id`),
+    'images {name}': await column(sql`select name as found from policy_images`),
     'tokens {id}': await column(sql`select id as found from tokens order by created_at`),
     'sessions {publicId}': await column(sql`select public_id as found from sessions order by created_at`),
   }
