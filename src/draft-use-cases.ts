@@ -16,6 +16,7 @@ import { consolePermissions } from './store/act-policy.js'
 import { countSnapshots, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { findApplication } from './store/policy-applications.js'
 import { createPolicyApprovals } from './store/policy-approvals.js'
+import { createPolicyDeploymentStore } from './store/policy-deployments.js'
 import { createPolicyDrafts, versionOf } from './store/policy-drafts.js'
 import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
@@ -39,11 +40,15 @@ export function createDraftUseCases(
 > {
   const policyHash = (): string => config.current().policyText.hash
   const images = createPolicyImages(database)
+  const deployments = createPolicyDeploymentStore(database)
   const policyDrafts = createPolicyDraftsAdmin({
     source: config.startup.policy.source,
     drafts: createPolicyDrafts(database),
     versions: createPolicyVersionStore(database),
-    versionOf: (hash) => database.ask((db) => versionOf(db, hash)),
+    inForce: async () =>
+      config.startup.policy.source === 'database'
+        ? (await deployments.inForce())?.number
+        : await database.ask((db) => versionOf(db, policyHash())),
     judge: createDraftJudge(config, { env, images }),
     policyHash,
   })

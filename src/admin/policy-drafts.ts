@@ -45,15 +45,15 @@ export interface PolicyDraftsPorts {
   readonly source: 'file' | 'database'
   readonly drafts: PolicyDrafts
   readonly versions: Pick<PolicyVersions, 'get'>
-  /** The newest version with this hash. */
-  readonly versionOf: (hash: string) => Promise<number | undefined>
+  /** Number of the version in force, also where this replica does not run it yet; undefined: it is not recorded yet. */
+  readonly inForce: () => Promise<number | undefined>
   readonly judge: (text: string) => Promise<DraftJudgement>
   /** Hash of the policy in force. */
   readonly policyHash: () => string
 }
 
 export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsAdmin {
-  const { source, drafts, versions, versionOf, judge, policyHash } = ports
+  const { source, drafts, versions, inForce, judge, policyHash } = ports
   const withStaleness = <Draft extends DraftSummary>(draft: Draft): Draft & Staleness => ({
     ...draft,
     isStale: draft.baseHash !== policyHash(),
@@ -64,7 +64,6 @@ export function createPolicyDraftsAdmin(ports: PolicyDraftsPorts): PolicyDraftsA
     if (draft === undefined) throw draftUnknown(id)
     return withStaleness(draft)
   }
-  const inForce = (): Promise<number | undefined> => versionOf(policyHash())
   return {
     source,
     get,

@@ -51,11 +51,12 @@ function groupForms(scene: ConsoleScene): readonly string[] {
   ]
 }
 
-/** Forms that begin, save, delete and deploy drafts of the policy. */
+/** Forms that begin, save, delete, approve and deploy drafts of the policy, and those of a version. */
 function draftForms({ drafts }: ConsoleScene): readonly string[] {
   const [first = '', ...others] = drafts.map((id) => linkTo('drafts', id))
-  const deploys = [`${first}/deploy`, ...others.map((draft) => `${draft}/deploy`), '/admin/versions/1/rollback']
-  return ['/admin/images/add', '/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys]
+  const deploys = [first, ...others].flatMap((draft) => [`${draft}/deploy`, `${draft}/approve`])
+  const versions = ['rollback', 'approve', 'apply'].map((act) => `/admin/versions/1/${act}`)
+  return ['/admin/images/add', '/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys, ...versions]
 }
 
 function addressesOf(scene: ConsoleScene): readonly string[] {

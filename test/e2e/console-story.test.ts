@@ -104,6 +104,7 @@ for (const [kind, javaScriptEnabled] of [['with', true], ['without', false]] as 
       const sent = performance.now()
       await sue.click('button:has-text("Make Circuits for the other team the policy")')
       await sue.waitForSelector('text=The draft is the policy now.')
+      t.equal(await sue.getByText('Roll back to this version').count(), 0, 'the new version is the one in force')
       t.ok(await until(async () => await statusFor(max, circuits) === 403), 'Max is refused')
       t.comment(`refused ${Math.round(performance.now() - sent)} ms after the button was pressed`)
       await shown('6-version')

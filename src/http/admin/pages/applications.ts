@@ -46,10 +46,17 @@ function stateOf({ state, pass, done, total, failed, runner }: PolicyApplication
   const what = pass === 'losses' ? 'First pass, who loses something' : 'Second pass, everybody'
   return html`<p><label for="progress">${what}</label> <progress id="progress" max="${most}" value="${done}">${done}
 </progress> ${done} of about ${most} users${
-    runner === null ? html` <span class="soft">a replica goes on within half a minute</span>` : ''
+    runner === null ? html` <span class="soft">${nextOf(pass, done)}</span>` : ''
   }</p>
 <p><a class="button" href="${path}" hx-get="${path}" hx-trigger="click, every 2s" hx-select="#applied"
 hx-target="#applied" hx-swap="outerHTML">Look again</a></p>`
+}
+
+/** Where no process does it at this moment. */
+function nextOf(pass: PolicyApplication['pass'], done: number): string {
+  return pass === 'losses' && done === 0
+    ? 'a replica begins within five seconds'
+    : 'a replica goes on within half a minute'
 }
 
 function factsOf({ gains, losses, tooOld, actor, runner, startedAt, endedAt }: PolicyApplication): Html {
