@@ -36,6 +36,13 @@ const ADDRESSED: Readonly<Record<string, (scene: AdminScene) => Promise<string>>
     return user?.id ?? ''
   },
   'groups {name}': async () => 'Network Engineers',
+  'images {name}': async ({ gateway }) => {
+    await gateway.gateway.database.ask((db) =>
+      db.execute(sql`insert into policy_images (name, type, sha256, content, author)
+        values ('logo.png', 'image/png', repeat('0', 64), 'x', 'cli:test') on conflict do nothing`)
+    )
+    return 'logo.png'
+  },
   'policy {number}': async () => '1',
   'policy {id}': async (scene) => (await newDraft(scene)).path.split('/').at(-1) ?? '',
   'sessions {publicId}': async ({ gateway }) => {
