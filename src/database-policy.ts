@@ -3,6 +3,8 @@ import type { Config } from './config/config.js'
 import { loadDatabasePolicy, type LoadedPolicy } from './config/policy-document.js'
 import type { ImageFile } from './config/images.js'
 import type { PolicyImages } from './core/policy-image.js'
+import type { Database } from './store/database.js'
+import { createPolicyImages } from './store/policy-images.js'
 
 /**
  * @param file the configuration file, beside which it runs
@@ -11,7 +13,8 @@ import type { PolicyImages } from './core/policy-image.js'
  */
 export type LoadDatabasePolicy = (text: string, file: Config, name: string) => Promise<LoadedPolicy>
 
-export function databasePolicyLoader(images: Pick<PolicyImages, 'namedIn'>): LoadDatabasePolicy {
+export function databasePolicyLoader(database: Database): LoadDatabasePolicy {
+  const images = createPolicyImages(database)
   return async (text, file, name) =>
     loadDatabasePolicy(text, file, { name, uploaded: await imagesNamedIn(text, images) })
 }

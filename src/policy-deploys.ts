@@ -7,7 +7,6 @@ import { databasePolicyLoader } from './database-policy.js'
 import type { Database } from './store/database.js'
 import { activeSuperusers, snapshotsOfActiveUsers } from './store/membership-snapshots.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
-import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyPreviews } from './store/policy-previews.js'
 import { createLocalGroups } from './store/policy-reads.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
@@ -25,7 +24,7 @@ export function createPolicyDeploys(
   deploy?: PolicyDeployments['deploy'],
 ): PolicyDeploysAdmin {
   const deployments = createPolicyDeploymentStore(database)
-  const load = databasePolicyLoader(createPolicyImages(database))
+  const load = databasePolicyLoader(database)
   return createPolicyDeploysAdmin({
     source: file.policy.source,
     deployments: deploy === undefined ? deployments : { ...deployments, deploy },

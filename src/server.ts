@@ -29,7 +29,6 @@ import { createReevaluationSchedule, type ReevaluationSchedule } from './reevalu
 import { warnOfMissingGroups } from './store/missing-groups.js'
 import { openActivity } from './store/activity.js'
 import { createPolicyDeploymentStore } from './store/policy-deployments.js'
-import { createPolicyImages } from './store/policy-images.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 import { openReevaluationStorage } from './store/reevaluation-storage.js'
 import { openSessions } from './store/cached-sessions.js'
@@ -150,7 +149,7 @@ async function openPolicy(
     pipelineInForce(config, { customStep, tracer })
   }
   const store = createPolicyDeploymentStore(database)
-  const load = databasePolicyLoader(createPolicyImages(database))
+  const load = databasePolicyLoader(database)
   const deployed = await openDeployedPolicy(given, { store, versions, load, replica, name, compile, own, log })
   const apply = openPolicyApplications(deployed.config, { name, database, version: deployed.version, own, log })
   const look = (): void => {

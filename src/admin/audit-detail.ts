@@ -36,7 +36,7 @@ export function readableDetail({ before, after, ...others }: Readonly<Record<str
   }
 }
 
-/** What somebody has written is read first, and what identifies something last. */
+/** Reasons and messages, which people write, come first; ids and hashes come last. */
 function rankOf({ name }: Fact): number {
   if (name === 'reason' || name === 'message') return 0
   return /^by\.|^(?:oid|tid|client|address|session|preview)$|hash$/i.test(name) ? 2 : 1

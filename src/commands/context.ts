@@ -52,20 +52,18 @@ async function withDeployedPolicy(file: Config, database: Database): Promise<Con
   const [
     { createPolicyDeploymentStore },
     { createPolicyVersionStore },
-    { createPolicyImages },
     { databasePolicyLoader },
     { configWithPolicy },
   ] = await Promise.all([
     import('../store/policy-deployments.js'),
     import('../store/policy-versions.js'),
-    import('../store/policy-images.js'),
     import('../database-policy.js'),
     import('../config/running-config.js'),
   ])
   const inForce = await createPolicyDeploymentStore(database).inForce()
   const version = inForce && await createPolicyVersionStore(database).get(inForce.number)
   if (version === undefined) return file
-  const load = databasePolicyLoader(createPolicyImages(database))
+  const load = databasePolicyLoader(database)
   const policy = await load(version.text, file, versionName(version.number))
   return configWithPolicy(file, policy.config)
 }

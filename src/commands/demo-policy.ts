@@ -10,7 +10,6 @@ import { configWithPolicy } from '../config/running-config.js'
 import { databasePolicyLoader } from '../database-policy.js'
 import { createPolicyDeploys } from '../policy-deploys.js'
 import type { Database } from '../store/database.js'
-import { createPolicyImages } from '../store/policy-images.js'
 
 export interface DemoPolicy {
   readonly text: string
@@ -18,7 +17,8 @@ export interface DemoPolicy {
   readonly images: ReadonlyMap<string, string>
 }
 
-const ACTING = { actor: 'demo', admin: undefined }
+/** Who has filled the database, for the audit record. */
+export const DEMO_ACTING = { actor: 'demo', admin: undefined }
 const NAME = 'policy.yaml'
 
 /** @param text a whole configuration, without variables @returns the rest of it, for a policy in the database */
@@ -56,8 +56,8 @@ export async function deployFirst(
   file: Config,
   { database, acts }: { readonly database: Database, readonly acts: Pick<AdminActs, 'images'> },
 ): Promise<Config> {
-  for (const [name, path] of images) await acts.images.add(name, readFileSync(path), ACTING)
-  await createPolicyDeploys(database, file, NAME).deploy(text, { message: 'The policy of the demo' }, ACTING)
-  const load = databasePolicyLoader(createPolicyImages(database))
+  for (const [name, path] of images) await acts.images.add(name, readFileSync(path), DEMO_ACTING)
+  await createPolicyDeploys(database, file, NAME).deploy(text, { message: 'The policy of the demo' }, DEMO_ACTING)
+  const load = databasePolicyLoader(database)
   return configWithPolicy(file, (await load(text, file, NAME)).config)
 }

@@ -30,7 +30,7 @@ import { startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { EXIT, printJson, type CommonOptions } from './context.js'
 import { writeDemoHistory } from './demo-history.js'
-import { deployFirst, withoutPolicy, type DemoPolicy } from './demo-policy.js'
+import { DEMO_ACTING, deployFirst, withoutPolicy, type DemoPolicy } from './demo-policy.js'
 import { chooseDemoPorts, type DemoPorts } from './demo-ports.js'
 import { printWelcome, type DemoAddresses } from './demo-welcome.js'
 import { readGroupsFile } from './groups-file.js'
@@ -178,7 +178,7 @@ async function fillDatabase(url: string, file: Config, policy: DemoPolicy | unde
       reservedUsernames: () => file.reservedUsernames,
       groupPolicy: () => groupPolicyOf(file),
     })
-    await acts.groups.apply(readGroupsFile(GROUPS), { dryRun: false }, { actor: 'demo', admin: undefined })
+    await acts.groups.apply(readGroupsFile(GROUPS), { dryRun: false }, DEMO_ACTING)
     const config = policy === undefined ? file : await deployFirst(policy, file, { database, acts })
     await writeDemoHistory(database, config)
     const { keys: { encryptionSecrets: secrets }, audit: { retentionMs } } = file

@@ -47,15 +47,13 @@ export async function policyApplyAdmin({ database, file }: CommandContext): Prom
   const [
     { appliedPolicy, createPolicyApply },
     { createPolicyVersionStore },
-    { createPolicyImages },
     { databasePolicyLoader },
   ] = await Promise.all([
     import('../policy-applications.js'),
     import('../store/policy-versions.js'),
-    import('../store/policy-images.js'),
     import('../database-policy.js'),
   ])
-  const load = databasePolicyLoader(createPolicyImages(database))
+  const load = databasePolicyLoader(database)
   return createPolicyApply(file, {
     name: cliActing().actor,
     database,

@@ -11,7 +11,7 @@ export function createPolicyApprovals(database: Database): PolicyApprovals {
   return { of: (target) => database.ask((db) => read(db, target, sql``)) }
 }
 
-/** Locked, with the approvers: nobody takes their rights away before this transaction ends. */
+/** Locked, with the approvers: their rights are not taken away before this transaction ends. */
 export function lockedApprovals(tx: Transaction, target: ApprovalTarget): Promise<readonly PolicyApproval[]> {
   return read(tx, target, sql`for share of a, u`)
 }

@@ -140,15 +140,19 @@ export interface ApprovalsToCount {
   readonly excluded: ApprovalRules['excluded']
 }
 
-/** Locked, so that what counts here counts until the transaction ends. */
+/**
+ * Locked, so that what counts here counts until the transaction ends.
+ * @param permissions of the console, by local group
+ */
 export async function countedApprovals(
   { target, change, preview, excluded }: ApprovalsToCount,
+  permissions: ReadonlyMap<string, readonly string[]>,
   { unit: { policy } }: ActContext,
 ): Promise<readonly PolicyApproval[]> {
   const rules: ApprovalRules = {
     change: { ...change, preview },
     excluded,
-    mayDeploy: mayDeployChange(change, await policy.consolePermissions()),
+    mayDeploy: mayDeployChange(change, permissions),
   }
   return (await policy.approvals(target)).filter((approval) => approvalState(approval, rules) === 'counts')
 }
@@ -173,5 +177,5 @@ async function approve(
       ...preview === null ? {} : { preview },
     },
   })
-  return { given: (await countedApprovals(given, context)).length, needed }
+  return { given: (await countedApprovals(given, permissions, context)).length, needed }
 }

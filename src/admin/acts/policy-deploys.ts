@@ -105,8 +105,9 @@ async function deployText(
   const checked = async (context: ActContext): Promise<Readonly<Record<string, unknown>>> => {
     await context.unit.policy.requireOnto(change.onto)
     const { detail, ...known } = await check(context, change)
-    const approvals = await countedApprovals({ ...known, change }, context)
-    await requireWithinCeiling(change, approvals, context)
+    const permissions = await context.unit.policy.consolePermissions()
+    const approvals = await countedApprovals({ ...known, change }, permissions, context)
+    requireWithinCeiling(change, { approvals, permissions }, context)
     requireApprovals(approvals.length, needed)
     const by = approvals.map(({ approverId }) => `admin:${approverId}`)
     return { ...detail, ...by.length === 0 ? {} : { approvals: by } }
@@ -121,14 +122,16 @@ async function deployText(
 }
 
 /** A superuser who has approved the change answers for it, but not for a program: it changes no superuser. */
-async function requireWithinCeiling(
+function requireWithinCeiling(
   { gains }: ChangeOfPolicy,
-  approvals: readonly PolicyApproval[],
-  { unit, holder, acting }: ActContext,
-): Promise<void> {
+  { approvals, permissions }: {
+    readonly approvals: readonly PolicyApproval[]
+    readonly permissions: ReadonlyMap<string, readonly string[]>
+  },
+  { holder, acting }: ActContext,
+): void {
   const isOfUser = acting.admin?.tokenId === undefined // guard: policy-approval-by-token
   if (isOfUser && approvals.some((approval) => approval.holder?.isSuperuser)) return // guard: policy-approval-superuser
-  const permissions = await unit.policy.consolePermissions()
   requireMayDeploy(holder, gains, (group) => permissions.get(group) ?? []) // guard: policy-act-ceiling
 }
 
