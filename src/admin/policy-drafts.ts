@@ -8,7 +8,7 @@ import { changesBetween, knownVersion, patchBetween, type PolicyChange } from '.
 import { checkText } from './text.js'
 
 /** Whether the draft begins from another policy than the one in force. */
-interface Staleness {
+export interface Staleness {
   readonly isStale: boolean
 }
 

@@ -10,11 +10,10 @@ import { PreviewHash, VersionNumber } from '../api/policy-schemas.js'
 import { defineActPage } from './act-page.js'
 import { approvalsSection } from './approvals.js'
 import { note, section } from './components.js'
-import { hidden, inTheFile, noPreview, seenPreview } from './deploy-acts.js'
+import { draftShown, hidden, inTheFile, noPreview, seenPreview } from './deploy-acts.js'
 import { DRAFTS, VERSIONS_TRAIL } from './draft-link.js'
-import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
+import { DRAFT_PARAMS } from './drafts-page.js'
 import { link, linkTo } from './links.js'
-import { shortened } from './shortened.js'
 import { changesTable } from './versions-page.js'
 
 const onto = Type.Optional(VersionNumber)
@@ -27,20 +26,13 @@ export const approveDraftPage = defineActPage({
   fields: { onto, preview: Type.Optional(PreviewHash) },
   bodyOf: (values) => values,
   done: 'Your approval is given.',
-  async describe({ params: { id }, actor, useCases: { policyDrafts: drafts, policyPreview, policyApprovals } }) {
-    const [draft, inForce, preview, approvals] = await Promise.all([
-      drafts.get(id),
-      drafts.inForce(),
-      policyPreview.last(id),
-      policyApprovals.ofDraft(id),
-    ])
-    const at = linkTo('drafts', id)
-    const name = shortened(draftName(draft))
-    const result = preview?.result ?? undefined
-    const problem = problemOf(draft, actor, drafts.source, at) ?? (result === undefined ? noPreview(at) : undefined)
+  async describe({ params: { id }, actor, useCases }) {
+    const { draft, inForce, result, approvals, at, name, trail } = await draftShown(id, useCases)
+    const problem = problemOf(draft, actor, useCases.policyDrafts.source, at) ??
+      (result === undefined ? noPreview(at) : undefined)
     return {
       title: `Approve the draft ${name}`,
-      trail: [DRAFTS_TRAIL, { label: name, href: at }],
+      trail,
       content: html`${problem ?? ''}${whatItMeans(inForce)}${result === undefined ? '' : seenPreview(result, at)}${
         approvalsSection(approvals)
       }`,

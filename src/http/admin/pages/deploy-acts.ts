@@ -1,6 +1,7 @@
 // Forms that deploy a draft of the policy, and roll back to an earlier version, where the policy is in the database.
 import Type from 'typebox'
 import { NO_SUPERUSER } from '../../../admin/policy-deploys.js'
+import type { AdminUseCases } from '../../../admin/use-cases.js'
 import type { FormValues } from '../../../core/admin-forms.js'
 import { draftVersion, MOST_DRAFT_MESSAGE } from '../../../core/policy-draft.js'
 import type { PreviewResult } from '../../../core/policy-preview.js'
@@ -67,21 +68,13 @@ export const deployDraftPage = defineActPage({
   done: 'The draft is the policy now. Its text is this version.',
   nextOf: versionOf,
   async describe({ params: { id }, values, useCases }) {
-    const { policyDrafts: drafts, policyPreview, policyApprovals } = useCases
-    const [draft, onto, preview, approvals] = await Promise.all([
-      drafts.get(id),
-      drafts.inForce(),
-      policyPreview.last(id),
-      policyApprovals.ofDraft(id),
-    ])
-    const at = linkTo('drafts', id)
-    const name = shortened(draftName(draft))
-    const result = preview?.result ?? undefined
-    const isReady = drafts.source === 'database' && result !== undefined && onto !== undefined
+    const { source } = useCases.policyDrafts
+    const { draft, inForce: onto, result, approvals, at, name, trail } = await draftShown(id, useCases)
+    const isReady = source === 'database' && result !== undefined && onto !== undefined
     return {
       title: `Deploy the draft ${name}`,
-      trail: [DRAFTS_TRAIL, { label: name, href: at }],
-      content: html`${drafts.source === 'file' ? inTheFile(at) : whatHappens(onto)}${
+      trail,
+      content: html`${source === 'file' ? inTheFile(at) : whatHappens(onto)}${
         result === undefined ? noPreview(at) : seenPreview(result, at)
       }${approvalsSection(approvals)}`,
       fields: html`${hidden('onto', onto)}${hidden('preview', result?.hash)}${
@@ -94,6 +87,26 @@ export const deployDraftPage = defineActPage({
     }
   },
 })
+
+/** What the forms that deploy and approve a draft show of it. @throws GatehouseError `policy_draft_unknown` */
+export async function draftShown(
+  id: string,
+  { policyDrafts, policyPreview, policyApprovals }: Pick<
+    AdminUseCases,
+    'policyDrafts' | 'policyPreview' | 'policyApprovals'
+  >,
+) {
+  const [draft, inForce, preview, approvals] = await Promise.all([
+    policyDrafts.get(id),
+    policyDrafts.inForce(),
+    policyPreview.last(id),
+    policyApprovals.ofDraft(id),
+  ])
+  const at = linkTo('drafts', id)
+  const name = shortened(draftName(draft))
+  const trail = [DRAFTS_TRAIL, { label: name, href: at }]
+  return { draft, inForce, result: preview?.result ?? undefined, approvals, at, name, trail }
+}
 
 function whatHappens(onto: number | undefined): Html {
   const replaces = onto === undefined
