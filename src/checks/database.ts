@@ -24,6 +24,8 @@ export interface DatabaseState {
   /** The oldest transaction above ten minutes that keeps PostgreSQL from removing dead rows. */
   readonly oldTransaction: { readonly seconds: number, readonly who: string } | null
   readonly seesTransactions: boolean
+  /** The search for users finds parts of names, and not only their beginnings. */
+  readonly searchesParts: boolean
   /** A pooler answers in place of the server. */
   readonly pooled: boolean
   /** Of each host of the address, as the last check found it. */
@@ -72,6 +74,7 @@ export function databaseFits({ inspect, now = Date.now }: DatabaseCheckOptions):
         clockFits('the database', skewMs),
         ...writesFit(seen, 'fail'),
         migrations(seen),
+        ...searchFits(seen),
       ]
     } catch (error) {
       return [failure(error, 'fail')] // guard: adv-database-goes-on
@@ -260,4 +263,19 @@ function migrations({ pending, readOnly, noRights }: DatabaseState): Finding {
     ? 'After that: gatehouse migrate (a start does it too)'
     : 'gatehouse migrate (a start does it too)'
   return { state: 'fail', code: 'migrations_pending', message: `not applied yet: ${pending.join(', ')}`, remedy }
+}
+
+function searchFits({ searchesParts, pending }: DatabaseState): readonly Finding[] {
+  if (pending.length > 0) return [] // a migration makes the indexes
+  const code = 'database_search'
+  return [
+    searchesParts
+      ? { state: 'ok', code, message: 'the search for users finds parts of names (pg_trgm)' }
+      : {
+        state: 'skipped',
+        code,
+        message: 'the search for users finds only the beginnings of names: the extension pg_trgm is not installed',
+        remedy: 'CREATE EXTENSION pg_trgm; then, as the owner of the tables: SELECT gatehouse_search_by_trigrams();',
+      },
+  ]
 }

@@ -212,7 +212,7 @@ function addUserCommands(program: Command, define: Define): void {
   define(users, 'list', 'list people', async () => (await import('./users.js')).usersList)
     .option('--staff', 'staff alone')
     .option('--superuser', 'superusers alone')
-    .option('--search <prefix>', 'whose username, UPN, e-mail address, name or family name begins with it')
+    .option('--search <text>', 'whose username, UPN, e-mail address, name or family name contains it')
     .option('--why', 'what grants each right')
   define(users, 'show <user>', 'one person, with reasons', async () => (await import('./users.js')).usersShow)
   define(

@@ -80,8 +80,8 @@ export interface MemberView {
 /** A user fulfils every condition that is given. */
 export interface PeopleFilter {
   /**
-   * The beginning of a username, UPN, e-mail address, display name or family name, in any case; or a whole object ID or
-   * user id.
+   * A part of a username, UPN, e-mail address, display name or family name, in any case; or a whole object ID or user
+   * id. Where the part has no three letters or digits in a row, or the database no extension pg_trgm: the beginning.
    */
   readonly q?: string | undefined
   readonly staff?: boolean | undefined
@@ -96,14 +96,18 @@ export interface PeopleFilter {
   readonly group?: string | undefined
 }
 
-/** The next page begins after this username, or after this name that was found and its user. */
+/**
+ * The next page begins after this username, or after this name that was found and its user. A search lists users by the
+ * beginnings that were found, and then by username those of whom a name has the text further on.
+ */
 export type PeopleCursor = { readonly username: string } | { readonly term: string, readonly id: string }
 
 export type PeopleRequest = PeopleFilter & PageRequest<PeopleCursor>
 
 /**
- * In the order of usernames; with `q` alone in the order of what was found. Each user comes once. A page may have fewer
- * rows than its limit, also none, although it is not the last: then few of those that were examined fulfil the filters.
+ * In the order of usernames; with `q` alone the names that begin with it come first. Each user comes once. A page may
+ * have fewer rows than its limit, also none, although it is not the last: then few of those that were examined fulfil
+ * the filters.
  */
 export interface PeopleStore {
   list(request: PeopleRequest): Promise<Page<PersonSummary, PeopleCursor>>

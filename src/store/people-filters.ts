@@ -5,7 +5,7 @@ import { isObjectId } from '../core/identity.js'
 import type { PeopleFilter } from '../core/people.js'
 import { ago } from './intervals.js'
 import { liveMembership } from './live-membership.js'
-import { isCalled, searchedIds } from './people-search.js'
+import { beginsWith, contains, idsOfBeginnings, idsOfParts } from './people-search.js'
 
 export interface FilterSql {
   /**
@@ -21,8 +21,11 @@ export interface FilterSql {
 
 const DAY_MS = 86_400_000
 
-/** Those that usually select the fewest come first. */
-export function filtersOf(filter: PeopleFilter): readonly FilterSql[] {
+/**
+ * Those that usually select the fewest come first.
+ * @param parts `q` is a part of a name, and not its beginning (canSearchParts)
+ */
+export function filtersOf(filter: PeopleFilter, parts: boolean): readonly FilterSql[] {
   const { q, superuser, handMade, group, staff, active, guest, notSeenDays } = filter
   return [
     ...superuser === undefined ? [] : [flag('is_superuser', superuser)],
@@ -33,7 +36,7 @@ export function filtersOf(filter: PeopleFilter): readonly FilterSql[] {
     ...guest === undefined ? [] : [isGuest(guest)],
     ...notSeenDays === undefined ? [] : [notSeen(notSeenDays * DAY_MS)],
     ...group === undefined ? [] : [inGroup(group)],
-    ...q === undefined || isObjectId(q) ? [] : [called(q)],
+    ...q === undefined || isObjectId(q) ? [] : [parts ? containing(q) : beginning(q)],
   ]
 }
 
@@ -107,6 +110,15 @@ function withId(id: string): FilterSql {
   return { condition: sql`u.id in (${ids})`, ids: () => ids }
 }
 
-function called(prefix: string): FilterSql {
-  return { condition: isCalled(prefix), ids: (limit) => searchedIds(prefix, limit) }
+function beginning(prefix: string): FilterSql {
+  return { condition: beginsWith(prefix), ids: (limit) => idsOfBeginnings(prefix, limit) }
+}
+
+function containing(part: string): FilterSql {
+  return { condition: contains(part), ids: (limit) => idsOfParts(part, limit) }
+}
+
+/** The users whose names contain the part, without those whom the search for beginnings has found. */
+export function containingLater(part: string): FilterSql {
+  return { ...containing(part), condition: sql`${contains(part)} and not ${beginsWith(part)}` }
 }

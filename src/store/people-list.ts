@@ -1,16 +1,22 @@
 // Lists of users, page by page. A filter that few users fulfil is answered from its index; where every filter selects
-// many, the users are examined in the order of usernames (rounds.ts).
+// many, the users are examined in the order of usernames (rounds.ts). A search alone lists beginnings before parts.
 import { sql, type SQL } from 'drizzle-orm'
 import { isObjectId } from '../core/identity.js'
 import type { PeopleCursor, PeopleFilter, PeopleRequest } from '../core/people.js'
 import { PAGE_ROWS, pageOf, type Page } from '../core/page.js'
 import type { Database } from './database.js'
-import { filtersOf, type FilterSql } from './people-filters.js'
-import { searchQuery, type SearchCursor } from './people-search.js'
+import { containingLater, filtersOf, type FilterSql } from './people-filters.js'
+import { canSearchParts, searchQuery, type SearchCursor } from './people-search.js'
 import { pageInRounds, type Round } from './rounds.js'
 
 /** Of this many users all are examined and sorted. */
 const FEW = 1_000
+
+interface ListRequest {
+  readonly filters: readonly FilterSql[]
+  readonly after: string | undefined
+  readonly limit: number
+}
 
 /** @param view JSON of one row with its `username`, an expression over `users u` */
 export async function peoplePage<Row extends { readonly username: string }>(
@@ -18,18 +24,28 @@ export async function peoplePage<Row extends { readonly username: string }>(
   { after, limit = PAGE_ROWS, ...filter }: PeopleRequest,
   view: SQL,
 ): Promise<Page<Row, PeopleCursor>> {
-  const filters = filtersOf(filter)
-  if (isSearchAlone(filter, filters)) {
-    const entry = after && 'term' in after ? after : undefined
-    return await searchPage(database, { prefix: filter.q, after: entry, limit }, view)
-  }
+  const { q } = filter
+  const parts = q !== undefined && !isObjectId(q) && await canSearchParts(database, q)
+  const filters = filtersOf(filter, parts)
   const from = after && 'username' in after ? after.username : undefined
+  if (!isSearchAlone(filter, filters)) return await filteredPage(database, { filters, after: from, limit }, view)
+  const search = { prefix: filter.q, parts, limit }
+  return from === undefined || !parts
+    ? await searchPage(database, { ...search, after: after && 'term' in after ? after : undefined }, view)
+    : await filteredPage(database, { filters: [containingLater(filter.q)], after: from, limit }, view)
+}
+
+async function filteredPage<Row extends { readonly username: string }>(
+  database: Database,
+  { filters, after, limit }: ListRequest,
+  view: SQL,
+): Promise<Page<Row, PeopleCursor>> {
   const ordered = filters.find(({ inOrder }) => inOrder)
   const alone = filters.length === 0 || (ordered !== undefined && filters.length === 1)
   const few = alone ? undefined : await fewestOf(database, filters)
   const query = few === undefined ? walk(filters, ordered, view) : among(few, filters, view)
   return await pageInRounds<Row, { readonly username: string }>({
-    after: from === undefined ? undefined : { username: from },
+    after: after === undefined ? undefined : { username: after },
     limit,
     first: firstRound(limit, alone, few !== undefined),
     cursorOf: ({ username }) => ({ username }),
@@ -113,10 +129,12 @@ interface SearchRow<Row> extends SearchCursor, Record<string, unknown> {
   readonly person: Row | null
 }
 
-async function searchPage<Row>(
+/** First the users whose names begin with the text; after the last of them those whose names contain it. */
+async function searchPage<Row extends { readonly username: string }>(
   database: Database,
-  { prefix, after, limit }: {
+  { prefix, parts, after, limit }: {
     readonly prefix: string
+    readonly parts: boolean
     readonly after: SearchCursor | undefined
     readonly limit: number
   },
@@ -125,5 +143,13 @@ async function searchPage<Row>(
   const query = searchQuery({ prefix, after, limit, person: view })
   const { rows } = await database.ask((db) => db.execute<SearchRow<Row>>(query))
   const page = pageOf(rows, limit, ({ term, id }) => ({ term, id }))
-  return { ...page, rows: page.rows.flatMap(({ person }) => person ?? []) }
+  const found = page.rows.flatMap(({ person }) => person ?? [])
+  if (page.next !== undefined || !parts) return { rows: found, next: page.next }
+  const room = limit - rows.length
+  if (room === 0) return { rows: found, next: BEFORE_ALL }
+  const later = await filteredPage<Row>(database, { filters: [containingLater(prefix)], after: '', limit: room }, view)
+  return { rows: [...found, ...later.rows], next: later.next }
 }
+
+/** No username is empty. */
+const BEFORE_ALL = { username: '' }

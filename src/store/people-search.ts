@@ -1,8 +1,10 @@
-// Finds users by the beginning of what they are called. Each kind of name has an index in the order of its bytes
-// (schema.ts), from which a page takes as many entries as it has rows: it costs the same for one match and for a
-// million.
+// Finds users by what they are called: by the beginning, and with the extension pg_trgm by any part of it. For
+// beginnings each kind of name has an index in the order of its bytes (schema.ts), from which a page takes as many
+// entries as it has rows: it costs the same for one match and for a million. For parts there are indexes of trigrams
+// (migrations/0039_user_names.sql).
 import { sql, type SQL } from 'drizzle-orm'
 import { usernameKey } from '../core/user.js'
+import type { Database } from './database.js'
 
 /** An entry of an index: a name, and the user who has it. */
 export interface SearchCursor {
@@ -43,14 +45,45 @@ export function searchQuery(
 }
 
 /** The ids of at most `limit` entries for each kind of name. */
-export function searchedIds(prefix: string, limit: number): SQL {
+export function idsOfBeginnings(prefix: string, limit: number): SQL {
   const all = namesBeginning(prefix).map((name) => sql`(select id from ${entries(name, limit)} each)`)
   return sql.join(all, sql` union `)
 }
 
 /** Whether anything that `users u` is called begins with the prefix. */
-export function isCalled(prefix: string): SQL {
-  const each = namesBeginning(prefix).map(({ matches, ofIdentities }) =>
+export function beginsWith(prefix: string): SQL {
+  return isAny(namesBeginning(prefix))
+}
+
+/** A trigram is of letters and digits: an index of them finds nothing for fewer in a row. */
+const TRIGRAM = /[\p{L}\p{N}]{3}/u
+
+export async function canSearchParts(database: Database, part: string): Promise<boolean> {
+  if (!TRIGRAM.test(part)) return false
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ indexed: boolean }>(sql`select (${sql.raw(PARTS_INDEXED)}) as indexed`)
+  )
+  return row?.indexed === true
+}
+
+/** Whether names have indexes of trigrams. */
+export const PARTS_INDEXED = `select count(*) = 2 from pg_class c join pg_index on indexrelid = c.oid and indisvalid
+  where relname in ('user_names_trigrams', 'identities_trigrams') and relnamespace = current_schema()::regnamespace`
+
+/** Users of whom at most `limit` names each contain the part, and perhaps some whose names do not. */
+export function idsOfParts(part: string, limit: number): SQL {
+  const { key, inAnyCase } = patterns(part, '%')
+  return sql`(select user_id as id from user_names where names like ${key} or names like ${inAnyCase} limit ${limit})
+    union (select user_id from identities where upn_key like ${key} limit ${limit})`
+}
+
+/** Whether anything that `users u` is called contains the part. */
+export function contains(part: string): SQL {
+  return isAny(names(patterns(part, '%')))
+}
+
+function isAny(all: readonly Name[]): SQL {
+  const each = all.map(({ matches, ofIdentities }) =>
     ofIdentities
       ? sql`(select true from identities i where i.user_id = u.id and ${matches} limit 1) is true`
       : sql`(${matches}) is true`
@@ -65,8 +98,16 @@ interface Name {
 }
 
 function namesBeginning(prefix: string): readonly Name[] {
-  const key = pattern(usernameKey(prefix))
-  const inAnyCase = sql`lower(${pattern(prefix)})`
+  return names(patterns(prefix, ''))
+}
+
+/** For LIKE: of usernames and principal names, which are kept as keys, and of the other names. */
+interface Patterns {
+  readonly key: string
+  readonly inAnyCase: SQL
+}
+
+function names({ key, inAnyCase }: Patterns): readonly Name[] {
   return [
     named(sql`u.username_key`, key),
     ...['email', 'name', 'family_name'].map((column) => named(sql`lower(u.${sql.raw(column)})`, inAnyCase)),
@@ -86,7 +127,8 @@ function named(name: SQL, like: SQL | string, ofIdentities = false): Name {
   return { term, matches: sql`${term} like ${like}`, ofIdentities }
 }
 
-/** For LIKE: the prefix as it is, and anything after it. */
-function pattern(prefix: string): string {
-  return `${prefix.replace(/[\\%_]/g, '\\$&')}%`
+/** The text as it is, anything after it, and before it what `before` allows. */
+function patterns(text: string, before: '' | '%'): Patterns {
+  const pattern = (literal: string) => `${before}${literal.replace(/[\\%_]/g, '\\$&')}%`
+  return { key: pattern(usernameKey(text)), inAnyCase: sql`lower(${pattern(text)})` }
 }

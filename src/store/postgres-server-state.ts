@@ -5,6 +5,7 @@ import type { GatehouseError } from '../core/errors.js'
 import type { Link, PostgresConnection } from './connection.js'
 import { translated } from './database.js'
 import { connectFailure, failing, place, quoted, readOnlyFailure } from './database-failure.js'
+import { PARTS_INDEXED } from './people-search.js'
 import { addressOf, createClient } from './postgres-client.js'
 
 /** The first version with a built-in gen_random_uuid(). */
@@ -30,6 +31,8 @@ export interface ServerState {
   readonly oldTransaction: OldTransaction | null
   /** Whether the role sees the transactions of other roles. */
   readonly seesTransactions: boolean
+  /** The search for users finds parts of names, and not only their beginnings. */
+  readonly searchesParts: boolean
   /** Statements that grant the rights that migrations need and the role lacks. */
   readonly grants: readonly string[]
 }
@@ -109,6 +112,7 @@ const STATE = `
     current_setting('synchronous_commit') as "synchronousCommit",
     (${oldestAbove(OPEN_TRANSACTIONS)}) as "oldTransaction",
     pg_has_role('pg_read_all_stats', 'usage') as "seesTransactions",
+    (${PARTS_INDEXED}) as "searchesParts",
     has_database_privilege(current_database(), 'CREATE') as "mayCreateSchemas",
     schema,
     coalesce((select has_schema_privilege(oid, 'CREATE') and has_schema_privilege(oid, 'USAGE')

@@ -67,6 +67,13 @@ export const users = pgTable('users', {
   check('users_username_not_empty', sql`${table.username} <> ''`),
 ])
 
+/** What each user is called, for searches (store/people-search.ts): a trigger keeps it. */
+export const userNames = pgTable('user_names', {
+  userId: uuid('user_id').primaryKey().references(() => users.id, { onDelete: 'cascade' }),
+  /** Username key, e-mail address, display name and family name in lower case, one a line. */
+  names: text('names').notNull(),
+})
+
 /** Former usernames, of removed and renamed users. */
 export const retiredUsernames = pgTable('retired_usernames', {
   usernameKey: text('username_key').primaryKey(),

@@ -173,7 +173,8 @@ t.test('a role without rights on tables goes on as before, with the rights that 
     `grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts, sampled_requests, tokens,
       policy_drafts, policy_previews, policy_applications, policy_approvals, policy_trials, policy_trial_answers
       to ${role};
-    grant select, insert on audit_seals, policy_versions, policy_images to ${role}`,
+    grant select, insert on audit_seals, policy_versions, policy_images to ${role};
+    grant select on user_names to ${role}`,
   )
   const own = new URL(url)
   Object.assign(own, { username: role, password: 'x' })

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Finding } from '../../src/checks/finding.js'
 import { databaseFits, type DatabaseInspection } from '../../src/checks/database.js'
 import { GatehouseError } from '../../src/core/errors.js'
-import { readMigrationState } from '../../src/store/migrate.js'
+import { migrate, readMigrationState } from '../../src/store/migrate.js'
 import { oldestAbove } from '../../src/store/postgres-server-state.js'
 import { freshDatabase } from '../helpers/postgres.js'
 import { connect } from '../helpers/sql.js'
@@ -21,6 +21,7 @@ const SEEN: DatabaseInspection = {
   noRights: undefined,
   oldTransaction: null,
   seesTransactions: true,
+  searchesParts: true,
   pooled: false,
   tryEngine: async () => {},
   notificationsArrive: async () => true,
@@ -56,6 +57,19 @@ const findings = async (seen: Partial<DatabaseInspection>): Promise<Readonly<Rec
   Object.fromEntries(
     (await databaseFits({ inspect: async () => ({ ...SEEN, ...seen }) })()).map((finding) => [finding.code, finding]),
   )
+
+t.test('the search without pg_trgm is reported, with the remedy', async (t) => {
+  t.match(await findings({}), { database_search: { state: 'ok' } })
+  t.match(await findings({ searchesParts: false }), {
+    database_search: { state: 'skipped', message: /beginnings/, remedy: /CREATE EXTENSION pg_trgm/ },
+  })
+  t.notOk('database_search' in await findings({ searchesParts: false, pending: ['0039_user_names'] }))
+
+  const url = await freshDatabase(t)
+  t.equal((await readMigrationState(url)).searchesParts, false)
+  await migrate(url)
+  t.equal((await readMigrationState(url)).searchesParts, true)
+})
 
 t.test('each host of a list is reported, and a second one that accepts writes is warned of', async (t) => {
   const found = await findings({

@@ -1,4 +1,5 @@
 // The filters of lists of users and sessions: every combination selects what it says, and no page reads a table whole.
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { allPages, type Page } from '../../src/core/page.js'
 import type { PeopleCursor, PeopleFilter } from '../../src/core/people.js'
@@ -55,10 +56,12 @@ async function all<Row, Cursor>(page: (after: Cursor | undefined) => Promise<Pag
 }
 
 const CONDITIONS: Readonly<Record<keyof PeopleFilter, (value: never) => string>> = {
-  q: (value: string) =>
-    `(u.username ilike '${value}%' or u.name ilike '${value}%' or u.family_name ilike '${value}%'
-    or u.email ilike '${value}%' or exists (select 1 from identities i where i.user_id = u.id and (i.upn ilike
-    '${value}%' or i.oid::text = '${value}')))`,
+  q: (value: string) => {
+    const like = /\w{3}/.test(value) ? `'%${value}%'` : `'${value}%'`
+    return `(u.username ilike ${like} or u.name ilike ${like} or u.family_name ilike ${like} or u.email ilike ${like}
+      or exists (select 1 from identities i where i.user_id = u.id and (i.upn ilike ${like}
+      or i.oid::text = '${value}')))`
+  },
   staff: (value: boolean) => `u.is_staff = ${value}`,
   superuser: (value: boolean) => `u.is_superuser = ${value}`,
   active: (value: boolean) => `u.is_active = ${value}`,
@@ -110,6 +113,8 @@ t.test('every combination of filters selects the users that fulfil all of them, 
     { q: 'family7' },
     { q: oid },
     { q: 'nobody' },
+    { q: 'ily12' },
+    { q: '00123@corp' },
   ]
   const filters = [{}, ...values, ...values.flatMap((one) => values.map((other) => ({ ...one, ...other })))]
   let some = 0
@@ -124,6 +129,69 @@ t.test('every combination of filters selects the users that fulfil all of them, 
     t.strictSame(ordered ?? found.map(({ username }) => username), expected, JSON.stringify(filter))
   }
   t.ok(some > 150, `${some} of them select somebody`)
+})
+
+t.test('a search lists beginnings before other parts, page by page, and needs three letters or digits', async (t) => {
+  const { query, database } = await crowd(t, 3_000, 20)
+  const people = createPeopleStore(database, TIMEOUTS)
+  await query(`update users set name = 'Mary family77-Jones' where username = 'U0002990@corp.test'`)
+  await query(`insert into users (username, username_key, name) values ('Über', 'über', 'Straße 100%_\\ x')`)
+  const usernames = async (q: string, limit: number) =>
+    (await all((after: PeopleCursor | undefined) => people.list({ q, after, limit }))).map(({ username }) => username)
+  for (const limit of [1, 7, 39, 40, 200]) {
+    const found = await usernames('family7', limit)
+    t.equal(found.at(-1), 'U0002990@corp.test', `only its display name contains the text: last, pages of ${limit}`)
+    t.equal(new Set(found).size, found.length, 'each once')
+  }
+  t.strictSame(await usernames('traSSe', 5), [], 'ß is not ss')
+  t.strictSame(await usernames('TRAß', 5), ['Über'])
+  t.strictSame(await usernames('100%_\\', 5), ['Über'], 'no wildcards')
+  t.strictSame(await usernames('0%', 5), [], 'two letters or digits: beginnings alone')
+  t.strictSame(await usernames('ÜBE', 5), ['Über'])
+  t.strictSame(await usernames('corp\nfamily', 5), [], 'no name contains the line break between two')
+
+  await query(`update users set username = 'Renamed', username_key = 'renamed' where username = 'Über'`)
+  t.strictSame(await usernames('name', 5), ['Renamed'], 'a changed name is found')
+  t.strictSame(await usernames('übe', 5), [], 'and the former one is not')
+  await query(`delete from users where username = 'Renamed'`)
+  t.strictSame(await usernames('name', 5), [])
+})
+
+t.test('without the extension a search finds the beginnings of names', async (t) => {
+  const { query, database } = await crowd(t, 300, 20)
+  const people = createPeopleStore(database, TIMEOUTS)
+  const count = async (q: string) => (await all((after: PeopleCursor | undefined) => people.list({ q, after }))).length
+  t.strictSame([await count('0000123'), await count('u0000123')], [1, 1])
+  await query('drop extension pg_trgm cascade')
+  t.strictSame([await count('0000123'), await count('u0000123')], [0, 1])
+  const next = await people.list({ q: 'u0000123', after: { username: 'U0000001@corp.test' } })
+  t.strictSame(next.rows.length, 1, 'the list begins anew')
+  t.strictSame(await query('select gatehouse_search_by_trigrams() as done'), [{ done: false }])
+  await query('create schema elsewhere; create extension pg_trgm schema elsewhere')
+  t.strictSame(await query('select gatehouse_search_by_trigrams() as done'), [{ done: true }])
+  t.strictSame(await count('0000123'), 1, 'once it was installed, in any schema')
+})
+
+t.test('the migration goes on where the extension cannot be installed', async (t) => {
+  const url = await freshDatabase(t)
+  await migrate(url)
+  const query = await connect(t, url)
+  await seedCrowd(query, 10)
+  const role = `r_${new URL(url).pathname.slice(1)}`
+  await query(`drop extension pg_trgm cascade; drop trigger gatehouse_names on users;
+    drop trigger gatehouse_names_in on users; drop table user_names;
+    drop function gatehouse_names, gatehouse_record_names, gatehouse_search_by_trigrams;
+    create role ${role} login password 'x'; grant create, usage on schema public to ${role};
+    alter table users owner to ${role}; alter table identities owner to ${role}`)
+  t.teardown(() => query(`reassign owned by ${role} to current_user; drop owned by ${role}; drop role ${role}`))
+  const theirs = await connect(t, Object.assign(new URL(url), { username: role, password: 'x' }).href)
+  await theirs(readFileSync('migrations/0039_user_names.sql', 'utf8'))
+  t.strictSame(await query("select count(*)::int as extensions from pg_extension where extname = 'pg_trgm'"), [
+    { extensions: 0 },
+  ])
+  t.strictSame(await query("select names from user_names where names like 'u0000007%'"), [
+    { names: 'u0000007@corp.test\nmail7@example.test\ngiven7 family7\nfamily7' },
+  ])
 })
 
 t.test('a page of any filter reads little of 100,000 users, whether it selects few of them or many', async (t) => {
@@ -141,6 +209,7 @@ t.test('a page of any filter reads little of 100,000 users, whether it selects f
     { notSeenDays: 90 },
     { group: 'Few' },
     { q: 'u00123' },
+    { q: '00123@corp' },
     { q: oid },
   ]
   const many: readonly PeopleFilter[] = [
@@ -152,6 +221,7 @@ t.test('a page of any filter reads little of 100,000 users, whether it selects f
     { handMade: false },
     { q: 'u' },
     { q: 'family3' },
+    { q: 'corp.test' },
   ]
   // Its members are the users from 10,000 on: none of those that are examined first.
   const late: PeopleFilter = { group: 'Group 2' }
@@ -161,12 +231,13 @@ t.test('a page of any filter reads little of 100,000 users, whether it selects f
     [2_500, [...few.slice(0, -1), {}, { staff: true }]],
     [4_500, [...few, ...many]],
     [4_500, pairs(few, [...few, ...many, late])],
-    [25_000, pairs([...many, late], [...many, late])],
+    [30_000, pairs([...many, late], [...many, late])], // also what a search lists after the beginnings
   ]
   for (const [most, filters] of kinds) {
     let worst = 0
     for (const filter of filters) {
-      for (const after of [undefined, middle]) {
+      const beginnings = 'q' in filter && Object.keys(filter).length === 1 && most < 5_000
+      for (const after of beginnings ? [undefined] : [undefined, middle]) {
         plans.length = 0
         const { rows, next } = await people.list({ ...filter, after, limit: LIMIT })
         const read = rowsRead(scansOf(plans))

@@ -14,7 +14,9 @@ export const PEOPLE_FILTERS = {
   q: Type.Optional(Type.String({
     minLength: 1,
     maxLength: 200,
-    description: 'The beginning of a username, UPN, e-mail address, display name or family name; or an object ID.',
+    description:
+      'A part of a username, UPN, e-mail address, display name or family name, or an object ID. The beginning of a ' +
+      'name, where it has no three letters or digits in a row or the database has no extension pg_trgm.',
   })),
   staff: flag('Has the flag staff.'),
   superuser: flag('Has the flag superuser.'),

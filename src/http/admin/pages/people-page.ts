@@ -76,7 +76,7 @@ function fieldsOf(filter: LinkParameters): readonly FilterField[] {
     value: valueOf(name),
     options: [{ value: '', label: 'All' }, { value: 'true', label: yes }, { value: 'false', label: no }],
   })
-  const hint = 'The beginning of a name, UPN or e-mail; or an object ID'
+  const hint = 'A name, UPN or e-mail, or a part of it; or an object ID'
   const days = valueOf('notSeenDays')
   const known = days === undefined || DAYS.includes(Number(days)) ? DAYS : [...DAYS, Number(days)]
   return [
@@ -112,7 +112,7 @@ function empty(filter: LinkParameters, more: string | undefined): Html {
   if (Object.values(filter).some((value) => value !== undefined)) {
     return emptyState({
       title: 'No user fulfils all of these filters.',
-      next: html`<a href="${PATH}">Show everybody</a>, or search by the beginning of a name.`,
+      next: html`<a href="${PATH}">Show everybody</a>, or search for a part of a name.`,
     })
   }
   return emptyState({
