@@ -1,6 +1,7 @@
 // Loads policies of the database, with the images that were uploaded for them.
 import type { Config } from './config/config.js'
-import { loadDatabasePolicy, type LoadedPolicy } from './config/policy-document.js'
+import { createLoadingThread } from './config/loading-thread.js'
+import type { LoadedPolicy } from './config/policy-document.js'
 import type { ImageFile } from './config/images.js'
 import type { PolicyImages } from './core/policy-image.js'
 import type { Database } from './store/database.js'
@@ -15,8 +16,10 @@ export type LoadDatabasePolicy = (text: string, file: Config, name: string) => P
 
 export function databasePolicyLoader(database: Database): LoadDatabasePolicy {
   const images = createPolicyImages(database)
+  const thread = createLoadingThread()
   return async (text, file, name) =>
-    loadDatabasePolicy(text, file, { name, uploaded: await imagesNamedIn(text, images) })
+    // such a policy sees no variable of the environment
+    await thread.loadPolicy(text, file, { name, env: {}, uploaded: await imagesNamedIn(text, images) })
 }
 
 export async function imagesNamedIn(

@@ -167,7 +167,7 @@ type Loader = ReturnType<typeof createLoader>
 
 /** Loads policies beside the file. */
 function createLoader(file: () => Config, { store, load, replica, compile }: DeployedPolicyDeps) {
-  /** What was tried last is in force without being loaded again: ten thousand rows take a while. */
+  /** What was tried last is in force without being loaded again: ten thousand rows take a second. */
   let tried: { readonly text: string, readonly base: Config, readonly config: Config } | undefined
   const loaded = async (text: string, name: string): Promise<Config> => {
     const base = file()

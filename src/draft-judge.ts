@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { asWritten } from './config/as-written.js'
 import type { Config } from './config/config.js'
 import type { ImageFile } from './config/images.js'
-import { loadPolicy, type LoadedPolicy } from './config/policy-document.js'
+import { createLoadingThread, type LoadingThread } from './config/loading-thread.js'
+import type { LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
 import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
@@ -23,6 +24,7 @@ interface Surroundings {
   readonly env: Environment
   /** Images that the text may name, where the policy is in the database. */
   readonly uploaded: readonly ImageFile[]
+  readonly thread: Pick<LoadingThread, 'loadPolicy'>
 }
 
 /** @param images of policies in the database */
@@ -32,25 +34,27 @@ export function createDraftJudge(
 ): JudgeDraft {
   const inForce = memoizeByConfig(running.current, () => ({
     config: wholeConfig(running),
-    kept: new Map<string, DraftJudgement>(),
+    kept: new Map<string, Promise<DraftJudgement>>(),
   }))
+  const thread = createLoadingThread()
   return async (text) => {
     const { config, kept } = inForce()
     const uploaded = config.policy.source === 'database' ? await imagesNamedIn(text, images) : []
     const key = createHash('sha256').update(JSON.stringify([text, uploaded.map(({ path }) => path)])).digest('base64')
     const known = kept.get(key)
     if (known !== undefined) return known
-    const judgement = judgeDraft(text, { inForce: config, env, uploaded })
+    const judgement = judgeDraft(text, { inForce: config, env, uploaded, thread })
     const [oldest] = kept.keys()
     if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest)
     kept.set(key, judgement)
-    return judgement
+    judgement.catch(() => kept.delete(key))
+    return await judgement
   }
 }
 
-export function judgeDraft(text: string, surroundings: Surroundings): DraftJudgement {
-  const found = load(text, surroundings)
-  const shown = findingsShown(found, text, surroundings)
+async function judgeDraft(text: string, surroundings: Surroundings): Promise<DraftJudgement> {
+  const found = await load(text, surroundings)
+  const shown = await findingsShown(found, text, surroundings)
   if (found instanceof ConfigError) return { problems: shown, warnings: [], policy: undefined }
   const { config } = found
   const { groupMapping, access, policyText: { hash } } = config
@@ -58,9 +62,12 @@ export function judgeDraft(text: string, surroundings: Surroundings): DraftJudge
   return { problems: [], warnings: shown, policy }
 }
 
-function load(text: string, { inForce, env, uploaded }: Surroundings): LoadedPolicy | ConfigError {
+async function load(
+  text: string,
+  { inForce, env, uploaded, thread }: Surroundings,
+): Promise<LoadedPolicy | ConfigError> {
   try {
-    return loadPolicy(text, inForce, { name: 'draft', env, uploaded })
+    return await thread.loadPolicy(text, inForce, { name: 'draft', env, uploaded })
   } catch (error) {
     if (error instanceof ConfigError) return error
     throw error
@@ -75,17 +82,17 @@ function findingsOf(found: LoadedPolicy | ConfigError): readonly ConfigProblem[]
  * Messages of rules over several keys name values, also parts of them. Those that are the same where every variable has
  * another value of the same form contain nothing of it.
  */
-function findingsShown(
+async function findingsShown(
   found: LoadedPolicy | ConfigError,
   text: string,
   surroundings: Surroundings,
-): readonly DraftFinding[] {
+): Promise<readonly DraftFinding[]> {
   const findings = findingsOf(found)
   if (!text.includes('${') || findings.length === 0) return findings.map((each) => finding(each, true))
   const others = Object.fromEntries(
     Object.entries(surroundings.env).map(([name, value]) => [name, value && ofSameForm(value)]),
   )
-  const same = new Set(findingsOf(load(text, { ...surroundings, env: others })).map(keyOf))
+  const same = new Set(findingsOf(await load(text, { ...surroundings, env: others })).map(keyOf))
   return findings.map((each) => finding(each, same.has(keyOf(each)))) // guard: policy-draft-no-values
 }
 

@@ -27,10 +27,14 @@ export interface CommonOptions {
   readonly json?: boolean
 }
 
-/** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. @throws ConfigError */
-export function readConfig({ config }: CommonOptions): LoadedConfig {
-  const { env } = commandProcess()
-  return loadConfig(config ?? env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml', { env })
+/** @throws ConfigError */
+export function readConfig(options: CommonOptions): LoadedConfig {
+  return loadConfig(configFile(options), { env: commandProcess().env })
+}
+
+/** `--config`, else GATEHOUSE_CONFIG, else config/gatehouse.yaml. */
+export function configFile({ config }: CommonOptions): string {
+  return config ?? commandProcess().env.GATEHOUSE_CONFIG ?? 'config/gatehouse.yaml'
 }
 
 /**

@@ -1,6 +1,7 @@
 // `gatehouse serve`: runs until a signal stops it, then completes the requests in progress. Alone, or with workers.
 import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
+import { createLoadingThread, type LoadedFile } from '../config/loading-thread.js'
 import { createConfigReloader, type ReloadReporter } from '../config/reloader.js'
 import { formatProblem, type ConfigProblem } from '../config/load.js'
 import { MIN_POOL_OF_WORKER } from '../config/rules/storage.js'
@@ -9,7 +10,7 @@ import { createLogger, logsText, openLogOutput } from '../telemetry/logger.js'
 import { noTracing, startTracing } from '../telemetry/tracing/tracing.js'
 import { VERSION } from '../version.js'
 import { workerCount } from '../workers/worker-count.js'
-import { EXIT, readConfig, type CommonOptions } from './context.js'
+import { configFile, EXIT, readConfig, type CommonOptions } from './context.js'
 import { serveAlone, serveWithWorkers } from './served.js'
 import { createStopSignal } from './stop-signal.js'
 
@@ -33,7 +34,7 @@ export async function serve(options: CommonOptions & { readonly migrate?: boolea
   const served = count === 1 ? serveAlone({ ...common, tracing }) : serveWithWorkers(several)
   const reloader = createConfigReloader({
     initial: loaded,
-    load: () => readConfig(options),
+    load: fileLoader(options),
     prepare: served.prepare,
     committed: served.commit,
     report: reloadReport(log, file),
@@ -81,6 +82,11 @@ function warnOfPool(log: Logger, { count, cpus }: { readonly count: number, read
     { remedy: `Set database.poolSize to ${least} or more, or server.workers to ${count}.` },
     `server.workers: auto gives ${count} and not ${cpus}: database.poolSize is too small for more`,
   )
+}
+
+function fileLoader(options: CommonOptions): () => Promise<LoadedFile> {
+  const thread = createLoadingThread()
+  return async () => await thread.loadConfig(configFile(options), process.env)
 }
 
 function reloadReport(log: Logger, file: string): ReloadReporter {

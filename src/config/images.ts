@@ -9,6 +9,18 @@ export interface ImageFile extends Image {
   readonly path: string
 }
 
+/** With its content in place of the function that reads it: for other processes and threads. */
+export type ImageBytes = Omit<ImageFile, 'content'> & { readonly bytes: Uint8Array }
+
+export function withBytes({ content, ...image }: ImageFile): ImageBytes {
+  return { ...image, bytes: content() }
+}
+
+export function withContent({ bytes, ...image }: ImageBytes): ImageFile {
+  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return { ...image, content: () => content }
+}
+
 export function readImage(path: string, files: Files): ImageFile | ValueProblem {
   let bytes: Buffer
   try {

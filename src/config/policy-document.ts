@@ -63,19 +63,6 @@ export function loadPolicy(text: string, inForce: Config, options: PolicyDocumen
   return { config, warnings: config.source.warnings }
 }
 
-/**
- * A policy of the database, which sees no variable of the environment.
- * @param file the configuration file, beside which it runs
- * @throws ConfigError as loadPolicy
- */
-export function loadDatabasePolicy(
-  text: string,
-  file: Config,
-  { name, uploaded }: Required<Omit<PolicyDocumentOptions, 'env'>>,
-): LoadedPolicy {
-  return loadPolicy(text, file, { name, env: {}, uploaded })
-}
-
 interface Used {
   readonly customSteps: CustomStepFile[]
   readonly images: ImageFile[]

@@ -10,7 +10,8 @@ import {
 } from './config-changes.js'
 import { configHash } from './config-hash.js'
 import { createFileWatcher } from './file-watcher.js'
-import { ConfigError, type LoadedConfig, type ConfigProblem } from './load.js'
+import { ConfigError, type ConfigProblem } from './load.js'
+import type { LoadedFile } from './loading-thread.js'
 import { createReloadRecord, type ReloadState } from './reload-state.js'
 
 export interface ReloadReporter {
@@ -49,8 +50,8 @@ export interface PreparedChange {
 }
 
 export interface ConfigReloaderOptions {
-  readonly initial: LoadedConfig
-  readonly load: () => LoadedConfig
+  readonly initial: LoadedFile
+  readonly load: () => LoadedFile | Promise<LoadedFile>
   /** Runs before the next configuration is in force; if it throws, the file is refused. */
   readonly prepare?: (next: Config, change: PreparedChange) => Promise<void>
   /** The configuration that was prepared is in force from now on. */
@@ -75,7 +76,7 @@ export function createConfigReloader(
   })
   const reloadNow = async (): Promise<void> => {
     try {
-      const next = load()
+      const next = await load()
       watcher.follow(filesOf(next))
       const changes = reloadedChanges(running, next.config)
       const needRestart = changesThatNeedRestart(file, next.config)
@@ -107,7 +108,7 @@ export function createConfigReloader(
   }
 }
 
-function filesOf({ file, secretFiles, config }: LoadedConfig): readonly string[] {
+function filesOf({ file, secretFiles, config }: LoadedFile): readonly string[] {
   return [file, ...secretFiles, ...[...config.customSteps, ...config.images].map(({ path }) => path)]
 }
 

@@ -3,12 +3,12 @@
 // what the others run.
 import { GatehouseError } from '../core/errors.js'
 import type { Config } from '../config/config.js'
-import type { ImageFile } from '../config/images.js'
+import { withBytes, withContent, type ImageBytes } from '../config/images.js'
 import type { CustomStepFile } from '../core/pipeline/custom-step.js'
 
 export interface ConfigInForce {
   readonly config: Omit<Config, 'images'>
-  readonly images: readonly (Omit<ImageFile, 'content'> & { readonly bytes: Buffer })[]
+  readonly images: readonly ImageBytes[]
   /** The text of each custom step, by its SHA-256. */
   readonly sources: ReadonlyMap<string, string>
 }
@@ -26,13 +26,13 @@ export async function handedOver(
   )
   return {
     config,
-    images: images.map(({ content, ...image }) => ({ ...image, bytes: content() })),
+    images: images.map(withBytes),
     sources: new Map(sources),
   }
 }
 
 export function configOf({ config, images }: ConfigInForce): Config {
-  return { ...config, images: images.map(({ bytes, ...image }) => ({ ...image, content: () => bytes })) }
+  return { ...config, images: images.map(withContent) }
 }
 
 /** @throws GatehouseError `step_unusable` */
