@@ -10,6 +10,7 @@ import { createApprovalActs } from './admin/acts/policy-approvals.js'
 import { createDeployActs, type DeployActsDeps } from './admin/acts/policy-deploys.js'
 import { createDraftActs } from './admin/acts/policy-drafts.js'
 import { createImageActs } from './admin/acts/policy-images.js'
+import { createReviewActs } from './admin/acts/reviews.js'
 import { createSessionActs } from './admin/acts/sessions.js'
 import { createTokenActs } from './admin/acts/tokens.js'
 import type { AdminActs, CommandActs } from './admin/use-cases.js'
@@ -63,6 +64,7 @@ export function createActUseCases(deps: ActUseCasesDeps): CommandActs {
     people: createPeopleActs({ transaction, reservedUsernames }),
     tokens: createTokenActs(transaction),
     memberships: createMembershipActs({ transaction, mapping: () => groupPolicy().mapping }),
+    reviews: createReviewActs(transaction),
     groups: createGroupActs({ transaction, policy: groupPolicy }),
     keys: createKeyActs(transaction),
     drafts: createDraftActs({ transaction, policyHash }),

@@ -3,6 +3,7 @@
 import type { SessionTimeouts } from './core/session.js'
 import { createGroupsAdmin, type GroupsAdmin, type NamingPolicy } from './admin/groups.js'
 import { createPeopleAdmin, type PeopleAdmin } from './admin/people.js'
+import { createReviewsAdmin, type ReviewsAdmin } from './admin/reviews.js'
 import { createSessionsAdmin, type SessionsAdmin } from './admin/sessions.js'
 import { createTokensAdmin, type TokensAdmin } from './admin/tokens.js'
 import { listAudit } from './store/audit-list.js'
@@ -11,6 +12,7 @@ import { createGroupsList } from './store/groups-list.js'
 import { membershipSnapshot } from './store/membership-snapshots.js'
 import { createPeopleStore } from './store/people.js'
 import { recordPersonViewed } from './store/person-views.js'
+import { createRightsHeld } from './store/rights-held.js'
 import { createSessionsList } from './store/sessions-list.js'
 import { createTokensList } from './store/tokens-list.js'
 
@@ -19,6 +21,7 @@ export interface PeopleUseCases {
   readonly groups: GroupsAdmin
   readonly sessions: SessionsAdmin
   readonly tokens: TokensAdmin
+  readonly reviews: ReviewsAdmin
 }
 
 export interface PeopleUseCasesDeps {
@@ -35,6 +38,7 @@ export function createPeopleUseCases(deps: PeopleUseCasesDeps): PeopleUseCases {
   const people = createPeopleStore(database, timeouts)
   const sessions = createSessionsList(database, timeouts)
   const groups = createGroupsList(database)
+  const rights = createRightsHeld(database)
   return {
     people: createPeopleAdmin({
       people,
@@ -42,6 +46,7 @@ export function createPeopleUseCases(deps: PeopleUseCasesDeps): PeopleUseCases {
       groups,
       mapping: () => policy().mapping,
       shownMapping: () => shown().mapping,
+      reviewsOf: (userId) => rights.reviewsOf(userId),
       recordViewed: (viewed) => recordPersonViewed(database, viewed),
       entraGroupsOf: async (userId) => (await membershipSnapshot(database, userId))?.entraGroupIds,
       auditOf: async (userId, limit) => (await listAudit(database, { userId, limit })).rows,
@@ -49,5 +54,6 @@ export function createPeopleUseCases(deps: PeopleUseCasesDeps): PeopleUseCases {
     groups: createGroupsAdmin({ groups, people, policy, shown }),
     sessions: createSessionsAdmin({ sessions, people }),
     tokens: createTokensAdmin(createTokensList(database)),
+    reviews: createReviewsAdmin({ rights, mapping: () => policy().mapping }),
   }
 }

@@ -117,6 +117,7 @@ const ELSEWHERE = [
   'policy',
   'list',
   'audit',
+  'review',
 ]
 
 t.test('proof and guard of every row are those of the markers', async (t) => {
@@ -135,7 +136,8 @@ t.test('proof and guard of every row are those of the markers', async (t) => {
     [],
     'every guard is in a row, but for those of the id token, of docs/advisories.md, of SECURITY.md, of what is ' +
       'answered from memory, of the re-evaluation, of migrations, of failover, of traces, of workers, of the ' +
-      'console, of lists, of the seals and months of the record, of the embedded server, of doctor and of the policy',
+      'console, of lists, of the seals and months of the record, of the embedded server, of doctor, of the policy ' +
+      'and of access reviews',
   )
 })
 

@@ -40,7 +40,7 @@ function endOfFile({ id, at }: AuditView): AuditView {
 }
 
 /** Names could contain control characters, which a terminal would obey, and marks that reorder its text. */
-function asciiControls(json: string): string {
+export function asciiControls(json: string): string {
   return json.replace(
     /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu,
     (mark) => Array.from({ length: mark.length }, (_, at) => escaped(mark.charCodeAt(at))).join(''),

@@ -12,8 +12,9 @@ import type {
   PersonView,
   RecordPersonViewed,
 } from '../core/people.js'
+import type { Review } from '../core/reviews.js'
 import type { SessionsList } from '../core/sessions-list.js'
-import { rightsHeld, rightsNotHeld, type PersonDetails, type PersonEvent } from './person.js'
+import { rightsHeld, rightsNotHeld, textOfRight, type PersonDetails, type PersonEvent } from './person.js'
 import { checkText } from './text.js'
 import { actorOf, byOf, type Viewer } from './viewer.js'
 
@@ -35,6 +36,8 @@ export interface PeoplePorts {
   readonly entraGroupsOf: (userId: string) => Promise<readonly string[] | undefined>
   /** The latest audit rows of a user, newest first. */
   readonly auditOf: (userId: string, limit: number) => Promise<readonly PersonEvent[]>
+  /** The marks that count, by the text of the right. */
+  readonly reviewsOf: (userId: string) => Promise<ReadonlyMap<string, Review>>
   readonly recordViewed: RecordPersonViewed
   /** The mapping in force. */
   readonly mapping: () => readonly MappingRow[]
@@ -79,12 +82,14 @@ export function createPeopleAdmin(ports: PeoplePorts): PeopleAdmin {
 async function detailsOf(person: PersonView, ports: PeoplePorts): Promise<PersonDetails> {
   const mapping = ports.mapping()
   const names = new Set([...person.groups.map(({ name }) => name), ...mapping.flatMap((row) => row.groups)])
-  const [groups, entraGroupIds, { rows: sessions }, audit] = await Promise.all([
+  const [groups, entraGroupIds, { rows: sessions }, audit, reviews] = await Promise.all([
     ports.groups.named([...names]),
     ports.entraGroupsOf(person.id),
     ports.sessions.list({ userId: person.id, limit: MAX_SESSIONS }),
     ports.auditOf(person.id, MAX_EVENTS),
+    ports.reviewsOf(person.id),
   ])
   const facts = { person, mapping, shown: ports.shownMapping?.() ?? mapping, entraGroupIds, groups }
-  return { ...person, rights: rightsHeld(facts), notHeld: rightsNotHeld(facts), sessions, audit }
+  const rights = rightsHeld(facts).map((right) => ({ ...right, review: reviews.get(textOfRight(right)) ?? null }))
+  return { ...person, rights, notHeld: rightsNotHeld(facts), sessions, audit }
 }

@@ -1,6 +1,7 @@
 // One user with the reason of every right, what the mapping grants beside that, sessions and the latest audit rows.
 import { createGroupMapping, labelsOf, shownNames, type Cause, type MappingRow } from '../core/mapping.js'
 import type { PersonView } from '../core/people.js'
+import { rightText, type Review, type RightKind } from '../core/reviews.js'
 import type { SessionView } from '../core/sessions-list.js'
 
 /** A row of the mapping and its Entra group. */
@@ -14,7 +15,7 @@ export interface RightReason {
 }
 
 export interface Right {
-  readonly kind: 'superuser' | 'staff' | 'group'
+  readonly kind: RightKind
   /** Of the local group; of a flag the same as `kind`. */
   readonly name: string
   /** Of the local group. */
@@ -46,12 +47,17 @@ export interface PersonEvent {
 
 /** The fields of `users show --json`, and more. */
 export interface PersonDetails extends PersonView {
-  readonly rights: readonly Right[]
+  readonly rights: readonly (Right & { readonly review: Review | null })[]
   /** What the last snapshot grants under the mapping in force, but the user does not hold. */
   readonly notHeld: readonly RightNotHeld[]
   /** The latest ones. */
   readonly sessions: readonly SessionView[]
   readonly audit: readonly PersonEvent[]
+}
+
+/** As reviews name it. */
+export function textOfRight({ kind, name }: Pick<Right, 'kind' | 'name'>): string {
+  return rightText({ kind, group: kind === 'group' ? name : null })
 }
 
 export interface RightsFacts {
@@ -112,7 +118,7 @@ export function rightsNotHeld(
 }
 
 /** Rows may have moved since the right was granted: a reason names the row of the mapping in force if there is one. */
-function createReasons(mapping: readonly MappingRow[]) {
+export function createReasons(mapping: readonly MappingRow[]) {
   const labels = labelsOf(mapping)
   const grants = (row: MappingRow, kind: Right['kind'], name: string): boolean =>
     kind === 'group' ? row.groups.includes(name) : row[kind]

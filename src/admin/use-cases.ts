@@ -11,6 +11,7 @@ import type { ApprovalActs } from './acts/policy-approvals.js'
 import type { DeployActs } from './acts/policy-deploys.js'
 import type { DraftActs } from './acts/policy-drafts.js'
 import type { ImageActs } from './acts/policy-images.js'
+import type { ReviewActs } from './acts/reviews.js'
 import type { SessionActs } from './acts/sessions.js'
 import type { TokenActs } from './acts/tokens.js'
 import type { AuditAdmin } from './audit.js'
@@ -29,6 +30,7 @@ import type { PolicyDraftsAdmin } from './policy-drafts.js'
 import type { PolicyImagesAdmin } from './policy-images.js'
 import type { PolicyPreviewAdmin } from './policy-preview.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
+import type { ReviewsAdmin } from './reviews.js'
 import type { SessionsAdmin } from './sessions.js'
 import type { TokensAdmin } from './tokens.js'
 import type { PolicyApplications } from '../core/policy-application.js'
@@ -47,6 +49,7 @@ export interface CommandActs {
   readonly people: PeopleActs
   readonly tokens: TokenActs
   readonly memberships: MembershipActs
+  readonly reviews: ReviewActs
   readonly groups: GroupActs
   readonly keys: KeyActs
   readonly drafts: DraftActs
@@ -59,6 +62,7 @@ export interface AdminUseCases {
   readonly groups: GroupsAdmin
   readonly sessions: SessionsAdmin
   readonly tokens: TokensAdmin
+  readonly reviews: ReviewsAdmin
   readonly audit: AuditAdmin
   readonly access: AccessAdmin
   readonly accessTest: AccessTestAdmin

@@ -8,6 +8,7 @@ import type { DraftsUnit } from './policy-draft.js'
 import type { ImagesUnit } from './policy-image.js'
 import type { KeptPreview } from './policy-preview.js'
 import type { NewDeployment } from './policy-version.js'
+import type { ReviewsUnit } from './reviews.js'
 import type { TokenKind } from './token.js'
 
 /** An administrator in the console or its API, by a session of the console or by an API token. */
@@ -74,6 +75,7 @@ export interface ActUnit {
   readonly people: PeopleUnit
   readonly tokens: TokenUnit
   readonly memberships: MembershipUnit
+  readonly reviews: ReviewsUnit
   readonly groups: GroupsUnit
   readonly keys: KeysUnit
   readonly drafts: DraftsUnit

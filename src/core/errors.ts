@@ -198,6 +198,11 @@ export const FAILURES = {
   },
   group_unknown: { status: 404, sentence: 'This group does not exist.' },
   membership_unknown: { status: 404, sentence: 'The user is not in this group.' },
+  right_not_held: { status: 404, sentence: 'The user does not have this right, or not any more.' },
+  review_own_right: {
+    status: 403,
+    sentence: 'This is a right of your own: another administrator must review it.',
+  },
   group_mapped: { status: 409, sentence: 'The group mapping or an access rule names this group.' },
   username_taken: { status: 409, sentence: 'This username is or was in use.' },
   username_not_reserved: { status: 404, sentence: 'This username is not reserved.' },

@@ -2,6 +2,7 @@
 // group.
 import { sql, type SQL } from 'drizzle-orm'
 import type { GroupsUnit, GroupTarget } from '../core/group-acts.js'
+import { dropReviewsOfGroup } from './access-reviews.js'
 import type { Transaction } from './database.js'
 import { groupsQuery } from './groups-list.js'
 
@@ -44,11 +45,13 @@ export function groupsUnit(tx: Transaction): GroupsUnit {
     async grant(id, permission) {
       const { rowCount } = await tx.execute(sql`
         insert into group_permissions (group_id, permission) values (${id}, ${permission}) on conflict do nothing`)
+      if (rowCount === 1) await dropReviewsOfGroup(tx, id) // guard: review-permission-granted
       return rowCount === 1
     },
     async revoke(id, permission) {
       const { rowCount } = await tx.execute(sql`
         delete from group_permissions where group_id = ${id} and permission = ${permission}`)
+      if (rowCount === 1) await dropReviewsOfGroup(tx, id) // guard: review-permission-revoked
       return rowCount === 1
     },
   }

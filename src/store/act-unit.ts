@@ -15,6 +15,7 @@ import type { SessionTimeouts } from '../core/session.js'
 import { adminRights, stillOpen } from './admin-sessions.js'
 import { holdingsOfToken } from './admin-tokens.js'
 import { writeAudit } from './audit.js'
+import { reviewsUnit } from './access-reviews.js'
 import type { Database, Transaction } from './database.js'
 import { membershipUnit } from './act-memberships.js'
 import { groupsUnit } from './act-groups.js'
@@ -49,6 +50,7 @@ export function createActTransaction(
         people: peopleUnit(tx, timeouts),
         tokens: tokenUnit(tx),
         memberships: membershipUnit(tx),
+        reviews: reviewsUnit(tx),
         groups: groupsUnit(tx),
         drafts: draftsUnit(tx),
         policy: policyUnit(tx),

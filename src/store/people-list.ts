@@ -40,18 +40,16 @@ async function filteredPage<Row extends { readonly username: string }>(
   { filters, after, limit }: ListRequest,
   view: SQL,
 ): Promise<Page<Row, PeopleCursor>> {
-  const ordered = filters.find(({ inOrder }) => inOrder)
-  const alone = filters.length === 0 || (ordered !== undefined && filters.length === 1)
-  const few = alone ? undefined : await fewestOf(database, filters)
-  const query = few === undefined ? walk(filters, ordered, view) : among(few, filters, view)
+  const { users, first } = await examinedUsers(database, filters)
   return await pageInRounds<Row, { readonly username: string }>({
     after: after === undefined ? undefined : { username: after },
     limit,
-    first: firstRound(limit, alone, few !== undefined),
+    first: first(limit),
     cursorOf: ({ username }) => ({ username }),
     read: async (cursor, examine) => {
+      const query = pageQuery(users(later(cursor?.username), examine), { filters, view, most: limit + 1 })
       const { rows: [row] } = await database.ask((db) =>
-        db.execute<Round<Row, string> & Record<string, unknown>>(query(cursor?.username, examine, limit + 1))
+        db.execute<Round<Row, string> & Record<string, unknown>>(query)
       )
       const { rows = [], examined = 0, last } = row ?? {}
       return { rows, examined, last: last === undefined || last === null ? undefined : { username: last } }
@@ -67,9 +65,21 @@ function isSearchAlone(
   return filter.q !== undefined && !isObjectId(filter.q) && filters.length === 1
 }
 
-function firstRound(limit: number, alone: boolean, few: boolean): number {
-  if (few) return 2 * FEW // there may be more of them than a moment ago
-  return alone ? limit + 1 : 4 * limit
+/** Which users a list examines; those that fulfil all filters are among them. */
+export interface ExaminedUsers {
+  /** Selects at most so many of `users u`, from a condition on, in the order of usernames or all of them. */
+  readonly users: (from: SQL, examine: number) => SQL
+  /** How many the first round examines. @param limit rows of a page */
+  readonly first: (limit: number) => number
+}
+
+export async function examinedUsers(database: Database, filters: readonly FilterSql[]): Promise<ExaminedUsers> {
+  const ordered = filters.find(({ inOrder }) => inOrder)
+  const alone = filters.length === 0 || (ordered !== undefined && filters.length === 1)
+  const few = alone ? undefined : await fewestOf(database, filters)
+  // there may be more of them than a moment ago
+  if (few !== undefined) return { users: among(few), first: () => 2 * FEW }
+  return { users: walk(ordered), first: (limit) => alone ? limit + 1 : 4 * limit }
 }
 
 /** @returns the first filter that few users fulfil */
@@ -85,25 +95,17 @@ async function fewestOf(database: Database, filters: readonly FilterSql[]): Prom
   return row?.chosen === undefined || row.chosen === null ? undefined : selective[row.chosen]
 }
 
-type PageQuery = (after: string | undefined, examine: number, most: number) => SQL
-
 /** `offset 0`: the users are read one by one by their id, and not by a join with the whole table. */
-function among({ ids }: FilterSql, filters: readonly FilterSql[], view: SQL): PageQuery {
-  return (after, examine, most) =>
-    pageQuery(
-      sql`select u.* from (${ids?.(examine)}) few cross join lateral (select * from users where id = few.id offset 0) u
-        where ${later(after)}`,
-      { filters, view, most },
-    )
+function among({ ids }: FilterSql): ExaminedUsers['users'] {
+  return (from, examine) =>
+    sql`select u.* from (${ids?.(examine)}) few cross join lateral (select * from users where id = few.id offset 0) u
+        where ${from}`
 }
 
-function walk(filters: readonly FilterSql[], ordered: FilterSql | undefined, view: SQL): PageQuery {
-  return (after, examine, most) =>
-    pageQuery(
-      sql`select u.* from users u where ${ordered?.condition ?? sql`true`} and ${later(after)} order by u.username
-        limit ${examine}`,
-      { filters, view, most },
-    )
+function walk(ordered: FilterSql | undefined): ExaminedUsers['users'] {
+  return (from, examine) =>
+    sql`select u.* from users u where ${ordered?.condition ?? sql`true`} and ${from} order by u.username
+        limit ${examine}`
 }
 
 function pageQuery(

@@ -22,6 +22,7 @@ import type { Cause } from '../core/mapping.js'
 import type { ApplicationPass, ApplicationState } from '../core/policy-application.js'
 import type { PreviewResult, PreviewState } from '../core/policy-preview.js'
 import type { VersionFinding, VersionSource } from '../core/policy-version.js'
+import type { Verdict } from '../core/reviews.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const snapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' })
@@ -132,6 +133,24 @@ export const groupPermissions = pgTable('group_permissions', {
   groupId: uuid('group_id').notNull().references(() => groups.id, { onDelete: 'cascade' }),
   permission: text('permission').notNull(),
 }, (table) => [primaryKey({ columns: [table.groupId, table.permission] })])
+
+/** What reviewers found of rights (core/reviews.ts). A mark counts as long as the right is as it was. */
+export const accessReviews = pgTable('access_reviews', {
+  userId: uuid('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+  /** `superuser`, `staff`, or the id of the local group. */
+  rightId: text('right_id').notNull(),
+  /** Hash of the right as it was marked: since when, why, until when (store/rights-held.ts). */
+  basis: text('basis').notNull(),
+  verdict: text('verdict').$type<Verdict>().notNull(),
+  /** No foreign key: the mark outlives its reviewer. */
+  reviewerId: uuid('reviewer_id').notNull(),
+  note: text('note'),
+  at: instant('at').notNull().default(sql`clock_timestamp()`),
+}, (table) => [
+  primaryKey({ columns: [table.userId, table.rightId] }),
+  index('access_reviews_right').on(table.rightId),
+  index('access_reviews_verdict').on(table.verdict, table.userId),
+])
 
 /** The group memberships that Graph returned last for each user. */
 export const entraReadings = pgTable('entra_readings', {

@@ -6,6 +6,7 @@ import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import { DRAFT_KEPT_DAYS } from '../core/policy-draft.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database, Transaction } from './database.js'
+import { dropExpiredReviews } from './access-reviews.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { recordEndedMemberships } from './ended-memberships.js'
 import { ago } from './intervals.js'
@@ -70,6 +71,7 @@ async function deleteExpired(tx: Transaction, retentionMs: number): Promise<numb
   // guard: policy-drafts-swept
   await tx.execute(sql`delete from policy_drafts
     where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
+  await dropExpiredReviews(tx) // guard: review-swept
   await tx.execute(HOUSEKEEPING)
   const { rowCount } = await tx.execute(
     sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}

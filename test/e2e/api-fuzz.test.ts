@@ -183,6 +183,9 @@ async function objects({ gateway }: AdminScene): Promise<Record<string, readonly
     'people {name}': await column(sql`select name as found from groups order by name`),
     'memberships': await column(sql`select user_id || ' ' || g.name as found from user_groups join groups g
       on g.id = group_id where cause is null order by user_id, g.name`),
+    // of users without an identity: none of them is the one who asks
+    'reviews': await column(sql`select user_id || ' group:' || g.name as found from user_groups join groups g
+      on g.id = group_id where cause is null order by user_id, g.name`),
     'groups {name}': await column(sql`select name as found from groups order by name`),
     'names {name}': await column(sql`select username_key as found from retired_usernames order by username_key`),
     'policy/drafts {id}': await column(sql`select id as found from policy_drafts where id like 'drf_%' order by id`),

@@ -261,6 +261,15 @@ export const ACT_SCENES: Readonly<Record<string, ActScene>> = {
       return { path: `${path}/groups/${group}?${reason}`, ifMatch }
     },
   },
+  putReviewsByPersonIdByRight: {
+    allowed: async ({ clients: { sue } }, query) => {
+      const id = await newPerson(query)
+      const path = `/reviews/${id}/group:${await memberOf(query, id)}`
+      const { headers } = await sue.ask(path)
+      return { path, ifMatch: String(headers['etag']), body: { verdict: 'confirmed', note: 'Still there' } }
+    },
+    above: undefined, // it gives nobody a right
+  },
   postKeysRotate: {
     allowed: async () => ({ path: '/keys/rotate', body: { now: true } }),
     above: undefined,

@@ -45,6 +45,8 @@ const ADDRESSED: Readonly<Record<string, (scene: AdminScene) => Promise<string>>
   },
   'policy {number}': async () => '1',
   'policy {id}': async (scene) => (await newDraft(scene)).path.split('/').at(-1) ?? '',
+  'reviews {personId}': async (scene) => await ADDRESSED['people {id}']?.(scene) ?? '',
+  'reviews {right}': async () => 'group:Network Engineers',
   'sessions {publicId}': async ({ gateway }) => {
     const { rows: [session] } = await gateway.gateway.database.ask((db) =>
       db.execute<{ id: string }>(sql`select public_id as id from sessions order by created_at limit 1`)

@@ -59,6 +59,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'above_own_rights',
   'last_superuser',
   'policy_own_draft',
+  'review_own_right',
   'policy_approvals_missing',
 ])
 

@@ -24,6 +24,7 @@ const TAGS: Readonly<Record<string, string>> = {
   people: 'Users with their rights and the reason for each',
   policy: 'The configuration of rights in force, and what it would decide',
   images: 'Pictures that policies in the database name',
+  reviews: 'Who has which right and why, and what reviewers found of it',
   sessions: 'Active sessions',
   system: 'The gateway, its replicas and its database',
   tokens: 'API tokens of programs',

@@ -28,6 +28,7 @@ import { deployDraft, rollbackVersion } from './policy-deploys.js'
 import { image, images, putImage } from './policy-images.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
+import { markRight, reviewedRight, reviews } from './reviews.js'
 import { answerMetrics, health, keys } from './system.js'
 import { addToken, revokeToken, tokens } from './tokens.js'
 
@@ -60,6 +61,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   revokeToken,
   giveGroup,
   takeGroup,
+  reviews,
+  reviewedRight,
+  markRight,
   policy,
   policyTest,
   policyVersions,

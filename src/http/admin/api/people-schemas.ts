@@ -42,14 +42,26 @@ export const SessionSchema = closed({
   host: nullable(Type.String({ description: 'Of the application, at the last recorded use.' })),
 })
 
-const Kind = Type.Union([Type.Literal('superuser'), Type.Literal('staff'), Type.Literal('group')])
+export const Kind = Type.Union([Type.Literal('superuser'), Type.Literal('staff'), Type.Literal('group')])
 
-const Reasons = Type.Array(closed({
+export const Reasons = Type.Array(closed({
   row: Type.Integer({ description: 'Row of the mapping in force where inForce, else of the mapping that granted it.' }),
   entraGroup: Id,
   label: MaybeText,
   inForce: Type.Boolean({ description: 'The mapping in force grants this right to this Entra group.' }),
 }))
+
+export const ReviewSchema = closed({
+  verdict: Type.Union([Type.Literal('confirmed'), Type.Literal('doubted')], {
+    description: '`confirmed`: still right. `doubted`: not right any more.',
+  }),
+  reviewerId: Id,
+  reviewer: nullable(Type.String({ description: 'Username; null: the reviewer was removed.' })),
+  at: instant('When it was reviewed.'),
+  note: nullable(Type.String({ examples: ['Works in the circuits team.'] })),
+})
+
+export const MaybeReview = nullable(ReviewSchema)
 
 const RightSchema = closed({
   kind: Kind,
@@ -60,6 +72,7 @@ const RightSchema = closed({
   until: MaybeInstant('When it ends; null: it has no end of its own.'),
   byHand: Type.Boolean(),
   endsAtNextSignIn: Type.Boolean({ description: 'Assigned by hand to a user with an Entra identity.' }),
+  review: MaybeReview,
 })
 
 const NotHeldSchema = closed({
