@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { asWritten } from './config/as-written.js'
 import type { Config } from './config/config.js'
 import type { ImageFile } from './config/images.js'
-import { createLoadingThread, type LoadingThread } from './config/loading-thread.js'
-import type { LoadedPolicy } from './config/policy-document.js'
+import type { LoadingThread } from './config/loading-thread.js'
+import { entryProblems, type LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
 import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
@@ -30,13 +30,16 @@ interface Surroundings {
 /** @param images of policies in the database */
 export function createDraftJudge(
   running: RunningConfig,
-  { env, images }: { readonly env: Environment, readonly images: Pick<PolicyImages, 'namedIn'> },
+  { env, images, thread }: {
+    readonly env: Environment
+    readonly images: Pick<PolicyImages, 'namedIn'>
+    readonly thread: Pick<LoadingThread, 'loadPolicy'>
+  },
 ): JudgeDraft {
   const inForce = memoizeByConfig(running.current, () => ({
     config: wholeConfig(running),
     kept: new Map<string, Promise<DraftJudgement>>(),
   }))
-  const thread = createLoadingThread()
   return async (text) => {
     const { config, kept } = inForce()
     const uploaded = config.policy.source === 'database' ? await imagesNamedIn(text, images) : []
@@ -52,9 +55,21 @@ export function createDraftJudge(
   }
 }
 
+/** What the loader says of one row or rule by itself. @param path where it is to be, such as `groupMapping[2]` */
+export type JudgeEntry = (yaml: string, path: string) => Promise<readonly DraftFinding[]>
+
+export function createEntryJudge(running: RunningConfig, env: Environment): JudgeEntry {
+  const inForce = memoizeByConfig(running.current, () => wholeConfig(running))
+  return async (yaml, path) => {
+    const find = (variables: Environment) => entryProblems(yaml, path, inForce(), variables)
+    return await findingsShown(find(env), yaml, env, find)
+  }
+}
+
 async function judgeDraft(text: string, surroundings: Surroundings): Promise<DraftJudgement> {
   const found = await load(text, surroundings)
-  const shown = await findingsShown(found, text, surroundings)
+  const find = async (env: Environment) => findingsOf(await load(text, { ...surroundings, env }))
+  const shown = await findingsShown(findingsOf(found), text, surroundings.env, find)
   if (found instanceof ConfigError) return { problems: shown, warnings: [], policy: undefined }
   const { config } = found
   const { groupMapping, access, policyText: { hash } } = config
@@ -83,16 +98,16 @@ function findingsOf(found: LoadedPolicy | ConfigError): readonly ConfigProblem[]
  * another value of the same form contain nothing of it.
  */
 async function findingsShown(
-  found: LoadedPolicy | ConfigError,
+  findings: readonly ConfigProblem[],
   text: string,
-  surroundings: Surroundings,
+  env: Environment,
+  find: (env: Environment) => Promise<readonly ConfigProblem[]> | readonly ConfigProblem[],
 ): Promise<readonly DraftFinding[]> {
-  const findings = findingsOf(found)
   if (!text.includes('${') || findings.length === 0) return findings.map((each) => finding(each, true))
   const others = Object.fromEntries(
-    Object.entries(surroundings.env).map(([name, value]) => [name, value && ofSameForm(value)]),
+    Object.entries(env).map(([name, value]) => [name, value && ofSameForm(value)]),
   )
-  const same = new Set(findingsOf(await load(text, { ...surroundings, env: others })).map(keyOf))
+  const same = new Set((await find(others)).map(keyOf))
   return findings.map((each) => finding(each, same.has(keyOf(each)))) // guard: policy-draft-no-values
 }
 

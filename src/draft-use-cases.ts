@@ -2,14 +2,18 @@
 // requests would be decided otherwise.
 import { createPolicyApprovalsAdmin } from './admin/policy-approvals.js'
 import { createPolicyDraftsAdmin } from './admin/policy-drafts.js'
+import { createPolicyEntriesAdmin } from './admin/policy-entries.js'
 import { createPolicyImagesAdmin } from './admin/policy-images.js'
 import { createPolicyPreviewAdmin } from './admin/policy-preview.js'
 import type { SampledRequests } from './admin/request-comparison.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { Config } from './config/config.js'
+import { editPolicyEntries, entrySource } from './config/entry-edits.js'
+import { createLoadingThread } from './config/loading-thread.js'
 import type { RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
-import { createDraftJudge } from './draft-judge.js'
+import { createEntryReader } from './draft-entries.js'
+import { createDraftJudge, createEntryJudge } from './draft-judge.js'
 import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { consolePermissions } from './store/act-policy.js'
@@ -36,10 +40,11 @@ export function createDraftUseCases(
   { database, env = process.env, log }: DraftUseCaseDeps,
 ): Pick<
   AdminUseCases,
-  'policyDrafts' | 'policyImages' | 'policyPreview' | 'policyApprovals' | 'policyApplications'
+  'policyDrafts' | 'policyEntries' | 'policyImages' | 'policyPreview' | 'policyApprovals' | 'policyApplications'
 > {
   const policyHash = (): string => config.current().policyText.hash
   const images = createPolicyImages(database)
+  const thread = createLoadingThread()
   const deployments = createPolicyDeploymentStore(database)
   const policyDrafts = createPolicyDraftsAdmin({
     source: config.startup.policy.source,
@@ -49,9 +54,12 @@ export function createDraftUseCases(
       config.startup.policy.source === 'database'
         ? (await deployments.inForce())?.number
         : await database.ask((db) => versionOf(db, policyHash())),
-    judge: createDraftJudge(config, { env, images }),
+    judge: createDraftJudge(config, { env, images, thread }),
     policyHash,
   })
+  const read = createEntryReader((text) => thread.readEntries(text))
+  const editing = { edit: editPolicyEntries, sourceOf: entrySource, judgeEntry: createEntryJudge(config, env) }
+  const policyEntries = createPolicyEntriesAdmin({ drafts: policyDrafts, read, ...editing })
   const policyPreview = createPolicyPreviewAdmin({
     drafts: policyDrafts,
     previews: createPolicyPreviews(database),
@@ -72,7 +80,7 @@ export function createDraftUseCases(
   })
   const policyApplications = { find: (version: number) => findApplication(database, version) }
   const policyImages = createPolicyImagesAdmin(images)
-  return { policyDrafts, policyPreview, policyApprovals, policyApplications, policyImages }
+  return { policyDrafts, policyEntries, policyPreview, policyApprovals, policyApplications, policyImages }
 }
 
 /** @param shown what is in force, for people to read @returns undefined: none are sampled */

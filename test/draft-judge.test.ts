@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../src/config/load.js'
 import { runningConfig } from '../src/config/running-config.js'
+import { createLoadingThread } from '../src/config/loading-thread.js'
 import { createDraftJudge } from '../src/draft-judge.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
@@ -29,7 +30,11 @@ function judgeIn(t: Test) {
   let { config } = loadConfig(file, { env: ENV })
   const running = runningConfig(() => config)
   return {
-    judge: createDraftJudge(running, { env: ENV, images: { namedIn: async () => [] } }),
+    judge: createDraftJudge(running, {
+      env: ENV,
+      images: { namedIn: async () => [] },
+      thread: createLoadingThread(),
+    }),
     running,
     reload(text: string) {
       writeFileSync(file, text)

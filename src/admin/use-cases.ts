@@ -27,6 +27,7 @@ import type { PersonAccessAdmin } from './person-access.js'
 import type { PolicyAdmin } from './policy.js'
 import type { PolicyApprovalsAdmin } from './policy-approvals.js'
 import type { PolicyDraftsAdmin } from './policy-drafts.js'
+import type { PolicyEntriesAdmin } from './policy-entries.js'
 import type { PolicyImagesAdmin } from './policy-images.js'
 import type { PolicyPreviewAdmin } from './policy-preview.js'
 import type { PolicyVersionsAdmin } from './policy-versions.js'
@@ -72,6 +73,7 @@ export interface AdminUseCases {
   readonly policy: PolicyAdmin
   readonly policyVersions: PolicyVersionsAdmin
   readonly policyDrafts: PolicyDraftsAdmin
+  readonly policyEntries: PolicyEntriesAdmin
   readonly policyPreview: PolicyPreviewAdmin
   readonly policyImages: PolicyImagesAdmin
   readonly policyApprovals: PolicyApprovalsAdmin

@@ -4,10 +4,12 @@ import { statSync } from 'node:fs'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Environment } from '../core/environment.js'
+import type { PolicyEntries } from '../core/policy-entries.js'
 import type { Config } from './config.js'
 import { withBytes, withContent, type ImageBytes } from './images.js'
 import { loadConfig, type LoadedConfig } from './load.js'
 import { loadPolicy, type LoadedPolicy, type PolicyDocumentOptions } from './policy-document.js'
+import { readPolicyEntries } from './policy-entries.js'
 import { POLICY_KEYS } from './policy-text.js'
 import { ConfigError, type ConfigProblem } from './problem.js'
 
@@ -19,6 +21,8 @@ export interface LoadingThread {
   loadConfig(file: string, env: Environment): Promise<LoadedFile>
   /** As loadPolicy. @throws ConfigError */
   loadPolicy(text: string, inForce: Config, options: PolicyDocumentOptions): Promise<LoadedPolicy>
+  /** As readPolicyEntries. */
+  readEntries(text: string): Promise<PolicyEntries>
 }
 
 /** A configuration as it is sent between threads: functions cannot be. */
@@ -31,11 +35,13 @@ type PolicyOptions = Omit<PolicyDocumentOptions, 'uploaded'> & { readonly upload
 
 export type Task =
   | { readonly kind: 'file', readonly file: string, readonly env: Environment }
+  | { readonly kind: 'entries', readonly text: string }
   | { readonly kind: 'policy', readonly text: string, readonly inForce: Sent<Config>, readonly options: PolicyOptions }
 
 export type Answer =
   | { readonly problems: readonly ConfigProblem[] }
   | { readonly kind: 'file', readonly loaded: Omit<LoadedFile, 'config'> & { readonly config: Sent<Config> } }
+  | { readonly kind: 'entries', readonly entries: PolicyEntries }
   | { readonly kind: 'policy', readonly part: Sent<PolicyPart>, readonly warnings: readonly ConfigProblem[] }
 
 /** Characters; takes some hundredths of a second. */
@@ -66,6 +72,12 @@ export function createLoadingThread(): LoadingThread {
       if (!('part' in answer)) throw new Error('the thread has loaded something else')
       return { config: { ...inForce, ...received(answer.part) }, warnings: answer.warnings }
     },
+    async readEntries(text) {
+      if (text.length <= SHORT) return readPolicyEntries(text)
+      const answer = await answerTo({ kind: 'entries', text })
+      if (!('entries' in answer)) throw new Error('the thread has read something else')
+      return answer.entries
+    },
   }
 }
 
@@ -73,6 +85,7 @@ export function createLoadingThread(): LoadingThread {
 export function answer(task: Task): Answer {
   try {
     if (task.kind === 'policy') return answerPolicy(task)
+    if (task.kind === 'entries') return { kind: 'entries', entries: readPolicyEntries(task.text) }
     const { config, warnings, hash, file, secretFiles } = loadConfig(task.file, { env: task.env })
     return { kind: 'file', loaded: { config: toSend(config), warnings, hash, file, secretFiles } }
   } catch (error) {

@@ -9,11 +9,12 @@ import type { ImageFile } from './images.js'
 import { POLICY_KEYS, policyKeyOf, policyTextOf } from './policy-text.js'
 import { ConfigError, valueProblem, type ConfigProblem } from './problem.js'
 import type { ReadContext } from './read-context.js'
+import { readValue } from './read.js'
 import { isEmpty, readDocument, withSource } from './read-document.js'
 import { createReport, inOrder, onlyAbout, type Report } from './report.js'
 import { DEPLOYED_RULES, RULES } from './rules/index.js'
 import { configSchema } from './schema.js'
-import type { Shape } from './schema-shape.js'
+import { propertyOf, type Shape } from './schema-shape.js'
 import { parseYaml, type YamlFile } from './yaml-file.js'
 
 export interface LoadedPolicy {
@@ -33,6 +34,8 @@ export interface PolicyDocumentOptions {
 
 /** As for a configuration file. */
 const MAX_LENGTH = 1024 * 1024
+const MOST_ENTRY_VALUES = 20_000
+const START = { line: 1, column: 1 }
 
 const SCHEMA = ofPolicy(configSchema as Shape)
 
@@ -78,15 +81,53 @@ function readPolicy(
     readonly uploaded: readonly ImageFile[]
   },
 ): Draft | undefined {
-  const files = createFiles(() => '') // nothing is read
-  const refusesVariables = inForce.policy.source === 'database'
-  const inUse = { ...filesInForce(inForce, used, uploaded), refusesVariables }
-  const context = { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...inUse }
+  const context = contextOf(yaml, report, inForce, { env, used, uploaded })
   const { contents } = yaml.doc
   // an empty text is the policy in which every key has its default value
   return readDocument(context, isEmpty(contents) ? yaml.doc.createNode({}) : contents, (draft) => {
-    judge({ ...inForce, ...draft, ...used }, report, files)
+    judge({ ...inForce, ...draft, ...used }, report, context.files)
   })
+}
+
+function contextOf(
+  yaml: YamlFile,
+  report: Report,
+  inForce: Config,
+  { env, used, uploaded }: {
+    readonly env: Environment
+    readonly used: Used
+    readonly uploaded: readonly ImageFile[]
+  },
+): Omit<ReadContext, 'budget'> {
+  const files = createFiles(() => '') // nothing is read
+  const refusesVariables = inForce.policy.source === 'database'
+  const inUse = { ...filesInForce(inForce, used, uploaded), refusesVariables }
+  return { yaml, report, env, files, root: SCHEMA, secretFiles: [], ...inUse }
+}
+
+/**
+ * One row or rule by itself, without what it means for others.
+ * @param yaml its text
+ * @param path where it is to be: `groupMapping[2]`, `access.rules[0]`
+ * @returns what the loader says of it, with lines of this text
+ */
+export function entryProblems(
+  yaml: string,
+  path: string,
+  inForce: Config,
+  env: Environment,
+): readonly ConfigProblem[] {
+  const report = createReport('draft')
+  const parsed = parseYaml(yaml, report, [])
+  const shape = path.split('.').reduce<Shape | undefined>((at, key) => {
+    const inner = at && propertyOf(at, key.replace(/\[\d+\]$/, ''))
+    return key.endsWith(']') ? inner?.items : inner
+  }, SCHEMA)
+  if (parsed === undefined || shape === undefined || report.problems.length > 0) return inOrder(report.problems)
+  const used = { customSteps: [], images: [] }
+  const context = contextOf(parsed, report, inForce, { env: variablesOf(inForce, env), used, uploaded: [] })
+  readValue({ ...context, budget: { left: MOST_ENTRY_VALUES } }, shape, parsed.doc.contents, path, START)
+  return inOrder(report.problems)
 }
 
 /** The rules over several keys; what they find of the rest of the configuration is known already. */

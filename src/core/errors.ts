@@ -228,6 +228,7 @@ export const FAILURES = {
   policy_versions_differ: { status: 422, sentence: 'The two versions have too little in common for a patch.' },
   policy_draft_unknown: { status: 404, sentence: 'This draft of the policy does not exist.' },
   policy_draft_unusable: { status: 422, sentence: 'This draft cannot be used as the policy: check it first.' },
+  policy_entry_unknown: { status: 404, sentence: 'This draft of the policy has no such row or rule.' },
   policy_drafts_full: { status: 409, sentence: 'There are too many drafts of the policy: delete one first.' },
   policy_image_unknown: { status: 404, sentence: 'There is no uploaded image of this name.' },
   policy_image_exists: { status: 409, sentence: 'Another image has this name: give yours another name.' },
