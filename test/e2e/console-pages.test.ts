@@ -24,6 +24,8 @@ function examplesOf(scene: ConsoleScene): Readonly<Record<string, readonly strin
     '/admin/groups/:name': scene.groups.map((name) => linkTo('groups', name)),
     '/admin/drafts/:id/changes': scene.drafts.map((id) => `${linkTo('drafts', id)}/changes`),
     '/admin/drafts/:id/preview': scene.drafts.map((id) => `${linkTo('drafts', id)}/preview`),
+    '/admin/drafts/:id/rows': [...scene.drafts.slice(1), scene.longDraft].map((id) => `${linkTo('drafts', id)}/rows`),
+    '/admin/drafts/:id/rules': [...scene.drafts.slice(1), scene.longDraft].map((id) => `${linkTo('drafts', id)}/rules`),
     '/admin/versions/:number': ['/admin/versions/1'],
     '/admin/versions/diff': ['/admin/versions/diff', '/admin/versions/diff?from=1&to=1'],
   }
@@ -59,12 +61,28 @@ function draftForms({ drafts }: ConsoleScene): readonly string[] {
   return ['/admin/images/add', '/admin/drafts/add', first, ...others, `${first}/remove`, ...deploys, ...versions]
 }
 
+/** Forms of the rows and rules of a draft: good ones, wrong ones, those that no form can change, and long lists. */
+function entryForms({ drafts: [first = ''], longDraft }: ConsoleScene): readonly string[] {
+  const [draft, long] = [linkTo('drafts', first), linkTo('drafts', longDraft)]
+  const own = ['rows/1', 'rows/add', 'rows/1/remove', 'rules/1', 'rules/add', 'rules/1/remove', 'rules/2/move']
+  const wrong = ['rows/1', 'rows/2', 'rows/4', 'rows/12', 'rules/1', 'rules/2', 'rules/2/remove']
+  return [
+    ...own.map((path) => `${draft}/${path}`),
+    ...wrong.map((path) => `${long}/${path}`),
+    `${long}/rows?after=410`,
+    `${long}/rules?only=findings&after=50`,
+    `${long}/rows?q=${'L'.repeat(50)}`,
+    '/admin/drafts/add?row=1',
+    '/admin/drafts/add?rule=1',
+  ]
+}
+
 function addressesOf(scene: ConsoleScene): readonly string[] {
   const examples = examplesOf(scene)
   const paths = PAGES.map(({ path }) => path)
   const filled = filledIn(scene).filter((address) => paths.includes(address.replace(/\?.*/, '')))
   const pages = paths.flatMap((path) => examples[path] ?? [path])
-  return [...pages, ...filled, ...groupForms(scene), ...draftForms(scene)]
+  return [...pages, ...filled, ...groupForms(scene), ...draftForms(scene), ...entryForms(scene)]
 }
 
 async function contextOf(

@@ -19,6 +19,8 @@ export interface ConsoleScene {
   readonly groups: readonly string[]
   /** One that can be used, with a preview; one whose preview is under way; one that is no YAML. */
   readonly drafts: readonly string[]
+  /** A draft with long lists of hostile rows and rules, each with findings, and some that no form can change. */
+  readonly longDraft: string
 }
 
 /** More than a page of each list shows. */
@@ -74,6 +76,7 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
     people: people.map(({ id }) => id),
     groups: ['Engineers', 'Empty', groupName(1)],
     drafts: await seedDrafts(query),
+    longDraft: await seedLongDraft(query),
   }
 }
 
@@ -116,6 +119,40 @@ async function seedDrafts(query: Query): Promise<readonly string[]> {
     [JSON.stringify(result)],
   )
   return ['drf_1', 'drf_2', 'drf_3']
+}
+
+async function seedLongDraft(query: Query): Promise<string> {
+  const numbers = Array.from({ length: 6 * ROWS }, (_, n) => n)
+  const several = (n: number) => Array.from({ length: 8 }, (_, each) => hostileName(n + each).slice(0, 200))
+  const rows = numbers.map((n) => {
+    const entraGroup = n % 10 === 9 ? hostileName(n) : `${String(n).padStart(8, '0')}-0000-4000-8000-000000000000`
+    return {
+      entraGroup,
+      label: hostileName(n).slice(0, 200),
+      groups: several(n),
+      staff: n % 2 === 0,
+      superuser: n % 3 === 0,
+    }
+  })
+  const rules = numbers.slice(0, 2 * ROWS).map((n) => ({
+    name: hostileName(n).slice(0, 200),
+    hosts: [`${n}.contoso.example`, ...several(n)],
+    paths: several(n),
+    networks: several(n),
+    allow: n % 2 === 0 ? 'anyone' : { groups: several(n), permissions: several(n), staff: true },
+    ...n % 5 === 0 ? { more: hostileName(n) } : {},
+  }))
+  const lines = (list: readonly unknown[]) => list.map((each) => `  - ${JSON.stringify(each)}\n`).join('')
+  const text = `groupMapping:\n  - &a { entraGroup: ${GROUP_IDS.circuitManagers} }\n  - *a\n${
+    lines(rows)
+  }access:\n  rules:\n${lines(rules)}`
+  const author = "'admin:' || (select id from users where is_superuser limit 1)"
+  await query(
+    `insert into policy_drafts (id, text, base, message, author, changed_by)
+      values ('drf_long', $1, 1, $2, ${author}, ${author})`,
+    [text, hostileName(1).slice(0, 200)],
+  )
+  return 'drf_long'
 }
 
 /** Names of groups cannot have line separators or 300 characters. */

@@ -3,7 +3,8 @@ import { RULE_FILTERS, RULES, type RuleView, type WouldHave } from '../../../adm
 import type { PolicyFinding } from '../../../core/policy.js'
 import { html, type Html } from '../../pages/html.js'
 import { emptyState, lineText, nameText, note, section, tag, timeText } from './components.js'
-import { draftLink } from './draft-link.js'
+import type { AdminActor } from '../actor.js'
+import { draftLink, editLink } from './draft-link.js'
 import { link } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
@@ -24,7 +25,7 @@ export const accessPage = defineAdminPage({
   query: QUERY,
   async render({ query, actor, useCases: { access } }) {
     const [{ rows, next }, byDefault] = await Promise.all([access.rules(query), access.byDefault()])
-    const list = ruleTable(rows, byDefault, query)
+    const list = ruleTable(rows, byDefault, query, actor)
     return {
       title: 'Access',
       lead: 'The first rule that matches a request decides. Superusers pass every rule.',
@@ -61,11 +62,16 @@ function filters(query: PositionQuery, { hits }: RuleView): Html {
   })
 }
 
-function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, after }: PositionQuery): Html {
+function ruleTable(
+  rows: readonly RuleView[],
+  byDefault: RuleView,
+  { q, only, after }: PositionQuery,
+  actor: AdminActor,
+): Html {
   const isFiltered = q !== undefined || only !== undefined || after !== undefined
   return dataTable({
     caption: 'Access rules',
-    columns: columnsOf(byDefault.hits !== undefined),
+    columns: columnsOf(byDefault.hits !== undefined, actor),
     rows,
     empty: isFiltered
       ? emptyState({ title: 'No rule matches.', next: html`<a href="${PATH}">Show all rules</a>` })
@@ -76,9 +82,9 @@ function ruleTable(rows: readonly RuleView[], byDefault: RuleView, { q, only, af
   })
 }
 
-function columnsOf(counted: boolean): readonly Column<RuleView>[] {
+function columnsOf(counted: boolean, actor: AdminActor): readonly Column<RuleView>[] {
   return [
-    { heading: 'Rule', kind: 'code', cell: ruleName },
+    { heading: 'Rule', kind: 'code', cell: (rule) => html`${ruleName(rule)}${editRule(actor, rule)}` },
     { heading: 'Requests', cell: requestsOf },
     { heading: 'Lets in', cell: letsIn },
     ...counted ? hitColumns : [],
@@ -97,6 +103,11 @@ function ruleName({ rule, name, enforced, dead, position }: RuleView): Html {
   const shown = name === null ? html`<code>${rule}</code>` : html`${nameText(name)} <code class="soft">${rule}</code>`
   const marks = html`${enforced ? '' : html` ${SHADOW}`}${dead ? html` ${tag('no hit in 30 days', 'warn')}` : ''}`
   return html`<a id="${id}" href="#${id}">${shown}</a>${lineText(position)}${marks}`
+}
+
+function editRule(actor: AdminActor, { rule }: RuleView): Html | string {
+  const index = /^access\.rules\[(\d+)\]$/.exec(rule)?.[1]
+  return index === undefined ? '' : editLink(actor, 'rule', Number(index) + 1)
 }
 
 function letsIn({ allows, findings, wouldHave }: RuleView): Html {

@@ -22,8 +22,12 @@ export interface ActForm {
   readonly fields?: Html
   /** Of the object, where the act compares it (core/version-tag.ts). */
   readonly version?: string
+  /** What the act is asked for, where the form alone does not say it: in place of `bodyOf`. */
+  readonly body?: Readonly<Record<string, unknown>>
   /** What the field `confirm` must hold. */
   readonly confirmation?: string
+  /** Nothing can be changed: the page has no form. */
+  readonly isClosed?: boolean
   /** The form is not complete: it is shown again, with this, in place of being executed. */
   readonly pending?: PendingForm
   /** Page that the link "Cancel" leads to. */
@@ -47,6 +51,8 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
   readonly title: string
   /** A wrong value is answered with 404. */
   readonly params: Params
+  /** Those of the parameters that are a place within the object, and none of the act. */
+  readonly within?: readonly (keyof Static<Params> & string)[]
   /** Texts of the form, beside the reason; a field that was left empty is absent. */
   readonly fields?: Fields
   /** Those of the fields that are parameters of the act. */
@@ -67,10 +73,14 @@ interface Definition<Params extends TObject, Fields extends TProperties> {
    */
   readonly shown?: (answer: unknown) => PageContent
   /** Page that is shown afterwards, where the answer says which one. */
-  readonly nextOf?: (answer: unknown) => string
-  readonly describe: (
-    request: PageRequest<unknown, Static<Params>> & { readonly values: FormValues },
-  ) => Promise<ActForm>
+  readonly nextOf?: (answer: unknown, values: Static<TObject<Fields>>) => string
+  readonly describe: (request: PageRequest<unknown, Static<Params>> & Described) => Promise<ActForm>
+}
+
+export interface Described {
+  readonly values: FormValues
+  /** The form was sent: with this version of the object. */
+  readonly seen?: string | undefined
 }
 
 export interface ActPage {
@@ -79,13 +89,15 @@ export interface ActPage {
   readonly fields: TObject
   /** Of the fields, those that are parameters of the act. */
   readonly asks: readonly string[]
+  /** Parameters of the address that are none of the act. */
+  readonly within: readonly string[]
   readonly mostBytes: number | undefined
   readonly isUpload: boolean
   readonly done: string
   readonly shown: ((answer: unknown) => PageContent) | undefined
-  readonly nextOf: ((answer: unknown) => string) | undefined
+  readonly nextOf: ((answer: unknown, values: FormValues) => string) | undefined
   bodyOf(values: FormValues): Readonly<Record<string, unknown>>
-  describe(request: PageRequest<unknown, unknown>, values: FormValues): Promise<ActForm>
+  describe(request: PageRequest<unknown, unknown>, described: Described): Promise<ActForm>
 }
 
 /** In the address of the next page: `people-deactivate`. */
@@ -99,15 +111,16 @@ export function defineActPage<
 >(definition: Definition<Params, Fields>): ActPage {
   const { act, path, title, params, bodyOf, done, asks = [], mostBytes, isUpload = false, prefilled = [] } = definition
   const reason = act.act.reason === 'required' ? { reason: Reason } : {}
-  const describe: ActPage['describe'] = async (request, values) =>
-    await definition.describe({ ...request, params: request.params as Static<Params>, values })
+  const describe: ActPage['describe'] = async (request, described) =>
+    await definition.describe({ ...request, params: request.params as Static<Params>, ...described })
   return {
     act,
     done,
     describe,
     shown: definition.shown,
-    nextOf: definition.nextOf,
+    nextOf: definition.nextOf as ActPage['nextOf'],
     asks,
+    within: definition.within ?? [],
     mostBytes,
     isUpload,
     fields: Type.Object({ ...definition.fields, ...reason }),
@@ -126,7 +139,7 @@ export function defineActPage<
         const { form: id, ...given } = request.query as FormValues
         const place = { adminSessionId: actor.adminSessionId, act: act.operationId, path: at }
         const values = id === undefined ? undefined : await useCases.forms.find(id, place)
-        const form = await describe(request, values ?? given)
+        const form = await describe(request, { values: values ?? given })
         const problem = comeBack(id, values)
         return formContent({ act, form, actor, path: at, values: values ?? given, problem, isUpload })
       },
@@ -154,6 +167,7 @@ export interface ShownForm {
 
 export function formContent({ act, form, actor, path, values, problem, isUpload }: ShownForm): PageContent {
   const { title, trail, content, fields, version, back, button, pending } = form
+  if (form.isClosed === true) return { title, ...trail === undefined ? {} : { trail }, content }
   const asksReason = act.act.reason === 'required' && (pending?.asksReason ?? true)
   const hidden = version === undefined ? '' : html`<input type="hidden" name="_version" value="${version}">`
   return {

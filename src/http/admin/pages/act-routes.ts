@@ -15,7 +15,7 @@ import { acceptUploads } from './uploads.js'
 import { doneName, formContent, stepUpContent, type ActForm, type ActPage } from './act-page.js'
 import { note } from './components.js'
 import type { Html } from '../../pages/html.js'
-import { link } from './links.js'
+import { link, withParameter } from './links.js'
 import type { PageContent, PageRequest } from './page.js'
 import { valuesOf, type Validate } from './values.js'
 
@@ -83,7 +83,7 @@ async function execute(
     const { _csrf: token, _version: version } = queryParameters(request.body ?? {}, ['_csrf', '_version'])
     await gate.own(request, each.act, actor, token)
     const asked = answers.requestOf(each.page, request, actor)
-    const form = await each.describe(asked, textsOf(each, request))
+    const form = await each.describe(asked, { values: textsOf(each, request), seen: version })
     return await executeForm({ each, exchange, asked, form, version }, gate, answers)
   } catch (thrown) {
     return answers.fail(thrown, each.page, exchange)
@@ -108,7 +108,7 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     const values = valuesOf(fields, texts, validate, 'request_malformed') as FormValues
     const { reason } = values
     requireConfirmed(form, texts)
-    const body = bodyOf(values)
+    const body = form.body ?? bodyOf(values)
     requireBody(act, { ...body, ...reason === undefined ? {} : { reason } }, request)
     const params = { ...asked.params as object, ...Object.fromEntries(asks.map((name) => [name, values[name]])) }
     const answer = await gate.run(act, { actor, request, body, reason, ifMatch }, (acting) => {
@@ -118,7 +118,7 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     })
     if (shown !== undefined) return answers.send(200, shown(answer), exchange) // guard: token-shown-once
     return reply.code(303).headers({
-      'location': link(nextOf?.(answer) ?? form.next ?? form.back, { done: doneName(sent.each) }),
+      'location': withParameter(nextOf?.(answer, values) ?? form.next ?? form.back, 'done', doneName(sent.each)),
       'cache-control': 'no-store',
     })
       .send()
@@ -126,7 +126,7 @@ async function executeForm(sent: SentForm, gate: ActGate<AdminActor>, answers: P
     const { code, sentence, status } = asGatehouseError(thrown)
     if (code === 'step_up_required') return await keepForm(sent, texts, answers)
     if (status !== 400 && status !== 409 && code !== 'version_stale') throw thrown
-    const current = await sent.each.describe(asked, texts)
+    const current = await sent.each.describe(asked, { values: texts, seen: ifMatch })
     return showAgain(sent, current, { status, note: note(sentence, 'bad') }, answers)
   }
 }

@@ -3,6 +3,8 @@ import type { ActPage } from './act-page.js'
 import { applyVersionPage } from './applications.js'
 import { approveDraftPage, approveRollbackPage } from './approval-acts.js'
 import { addDraftPage, draftPage, removeDraftPage } from './draft-acts.js'
+import { rowPages } from './draft-rows.js'
+import { moveRulePage, rulePages } from './draft-rules.js'
 import { deployDraftPage, rollbackPage } from './deploy-acts.js'
 import { giveGroupPage, takeGroupPage } from './membership-acts.js'
 import { addGroupPage, changeGroupPage, removeGroupPage } from './group-acts.js'
@@ -37,6 +39,13 @@ export const ACT_PAGES: readonly ActPage[] = [
   addDraftPage,
   draftPage,
   removeDraftPage,
+  rowPages.add,
+  rowPages.change,
+  rowPages.remove,
+  rulePages.add,
+  rulePages.change,
+  rulePages.remove,
+  moveRulePage,
   applyVersionPage,
   approveDraftPage,
   approveRollbackPage,

@@ -4,6 +4,8 @@ import { auditPage } from './audit.js'
 import { doctorPage, doctorRun } from './doctor.js'
 import { draftPreviewPage, draftPreviewRun } from './draft-preview.js'
 import { draftChangesPage, draftsPage } from './drafts-page.js'
+import { rowPages } from './draft-rows.js'
+import { rulePages } from './draft-rules.js'
 import { groupPage } from './group-page.js'
 import { groupsPage } from './groups-page.js'
 import { imagesPage } from './images-page.js'
@@ -35,6 +37,8 @@ export const PAGES: readonly AdminPage[] = [
   draftsPage,
   draftChangesPage,
   draftPreviewPage,
+  rowPages.list,
+  rulePages.list,
   imagesPage,
   versionsPage,
   versionPage,

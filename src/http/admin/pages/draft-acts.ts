@@ -2,26 +2,31 @@
 // the text stands above it.
 import Type from 'typebox'
 import { patchBetween } from '../../../admin/policy-versions.js'
+import type { AdminUseCases } from '../../../admin/use-cases.js'
 import type { FormValues } from '../../../core/admin-forms.js'
 import {
   draftVersion,
   MOST_DRAFT_MESSAGE,
   MOST_DRAFT_TEXT,
+  MOST_DRAFTS,
   type DraftFinding,
   type DraftJudgement,
+  type DraftSummary,
   type PolicyDraft,
 } from '../../../core/policy-draft.js'
 import { versionTag } from '../../../core/version-tag.js'
 import { html, type Html } from '../../pages/html.js'
+import type { AdminActor } from '../actor.js'
 import { addDraft, changeDraft, removeDraft } from '../api/policy-drafts.js'
 import { VersionNumber } from '../api/policy-schemas.js'
 import { defineActPage } from './act-page.js'
 import { approvalsSection } from './approvals.js'
 import { emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
+import { findingKey, findingText } from './draft-findings.js'
 import { ADD_DRAFT, DRAFTS } from './draft-link.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL, who } from './drafts-page.js'
 import { formField, linesOf, textArea, textField } from './form-fields.js'
-import { linkTo } from './links.js'
+import { link, linkTo } from './links.js'
 import { shortened } from './shortened.js'
 import { dataTable } from './table.js'
 import { patchListing } from './versions-page.js'
@@ -32,6 +37,9 @@ const MOST_FINDINGS = 100
 /** A longer text is not compared when it is sent: that may take a second. */
 const MOST_COMPARED = 200_000
 const REBASED = 'yes'
+/** Of the drafts of an administrator, those that are offered. */
+const MOST_OWN = 5
+const Position = Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 }))
 
 const message = Type.Optional(Type.String({ maxLength: MOST_DRAFT_MESSAGE }))
 
@@ -40,28 +48,90 @@ export const addDraftPage = defineActPage({
   path: ADD_DRAFT,
   title: 'Begin a draft',
   params: Type.Object({}),
-  fields: { from: Type.Optional(VersionNumber), message },
-  prefilled: ['from'],
-  bodyOf: (values) => values,
+  fields: { from: Type.Optional(VersionNumber), message, row: Position, rule: Position },
+  prefilled: ['from', 'row', 'rule'],
+  bodyOf: ({ row: _row, rule: _rule, ...values }) => values,
   done: 'The draft is begun.',
-  nextOf: (answer) => linkTo('drafts', (answer as { readonly id: string }).id),
-  describe: async ({ values }) => ({
-    title: 'Begin a draft',
-    trail: [DRAFTS_TRAIL],
-    content: html`<p>It begins with the text of a version. Nothing changes until it is the policy.</p>`,
-    fields: html`${messageField(values['message'])}${
-      formField({
-        name: 'from',
-        label: 'Version',
-        kind: 'number',
-        hint: 'Empty: the version in force.',
-        control: (attributes) => html`<input${attributes} type="number" min="1" value="${values['from']}">`,
-      })
-    }`,
-    button: 'Begin this draft',
-    back: DRAFTS,
-  }),
+  nextOf(answer, { row, rule }) {
+    const draft = linkTo('drafts', (answer as { readonly id: string }).id)
+    if (row !== undefined) return `${draft}/rows/${row}`
+    return rule === undefined ? draft : `${draft}/rules/${rule}`
+  },
+  async describe({ values: { from, message: text, row, rule }, actor, useCases }) {
+    const kept = (name: string, value: string | undefined) =>
+      value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`
+    const place = placeOf(row, rule)
+    return {
+      title: 'Begin a draft',
+      trail: [DRAFTS_TRAIL],
+      content: html`<p>It begins with the text of a version. Nothing changes until it is the policy.${
+        place === undefined ? '' : ` The form of ${place.name} comes next.`
+      }</p>${place === undefined ? '' : await ownDrafts(place, actor, useCases)}`,
+      fields: html`${kept('row', row)}${kept('rule', rule)}${messageField(text)}${
+        place !== undefined ? '' : formField({
+          name: 'from',
+          label: 'Version',
+          kind: 'number',
+          hint: 'Empty: the version in force.',
+          control: (attributes) => html`<input${attributes} type="number" min="1" value="${from}">`,
+        })
+      }`,
+      button: 'Begin this draft',
+      back: place?.back ?? DRAFTS,
+    }
+  },
 })
+
+interface Place {
+  /** `row 3` */
+  readonly name: string
+  readonly section: 'rows' | 'rules'
+  /** Counted from 1, in the policy in force. */
+  readonly position: number
+  readonly back: string
+}
+
+function placeOf(row: string | undefined, rule: string | undefined): Place | undefined {
+  const [position, section] = row === undefined ? [Number(rule), 'rules' as const] : [Number(row), 'rows' as const]
+  if (!Number.isSafeInteger(position) || position < 1) return undefined
+  const name = `${section === 'rows' ? 'row' : 'rule'} ${position}`
+  return { name, section, position, back: section === 'rows' ? '/admin/mapping' : '/admin/access' }
+}
+
+/** In a draft that was begun before, the row or rule may be elsewhere: it is searched there. */
+async function ownDrafts(place: Place, { userId }: AdminActor, useCases: AdminUseCases): Promise<Html | string> {
+  const { policyDrafts, mapping, access } = useCases
+  const [{ rows }, row, rule] = await Promise.all([
+    policyDrafts.list({ after: undefined, limit: MOST_DRAFTS }),
+    place.section === 'rows' ? mapping.rows({ after: place.position - 1, limit: 1 }) : undefined,
+    place.section === 'rules' ? access.rules({ after: place.position - 1, limit: 1 }) : undefined,
+  ])
+  const [found] = rule?.rows ?? []
+  const searched = row?.rows[0]?.entraGroup ?? found?.name ?? found?.hosts?.[0]
+  const own = rows.filter(({ author, changedBy }) => [author, changedBy].includes(`admin:${userId}`)).slice(0, MOST_OWN)
+  if (own.length === 0) return ''
+  return section({
+    id: 'own',
+    title: 'Drafts of yours',
+    lead: `They may have ${place.name} too: go on with one of them, or begin another one below.`,
+    content: dataTable<DraftSummary>({
+      caption: 'Drafts of yours',
+      rows: own,
+      columns: [
+        {
+          heading: 'Draft',
+          cell: (draft) =>
+            html`<a href="${link(`${linkTo('drafts', draft.id)}/${place.section}`, { q: searched })}">${
+              nameText(shortened(draftName(draft)))
+            }</a>`,
+          kind: 'text',
+        },
+        { heading: 'Changed', cell: ({ changedAt }) => timeText(changedAt), kind: 'time' },
+      ],
+      empty: html``,
+    }),
+  })
+}
 
 function messageField(value: string | undefined): Html {
   return textField({
@@ -103,9 +173,9 @@ export const draftPage = defineActPage({
     return {
       title: shortened(draftName(draft)),
       trail: [DRAFTS_TRAIL],
-      content: html`${links(at, drafts.source)}${factsOf(draft)}${approvalsSection(approvals)}${findings(judgement)}${
-        notSaved(draft, values)
-      }`,
+      content: html`${links(at, drafts.source)}${factsOf(draft)}${approvalsSection(approvals)}${
+        findings(judgement, at)
+      }${notSaved(draft, values)}`,
       fields: html`${messageField(values['message'] ?? draft.message)}${
         textArea({
           name: 'text',
@@ -129,7 +199,9 @@ function links(at: string, source: 'file' | 'database'): Html {
   const to = (path: string, text: string, attributes: Html | string = '') =>
     html`<li><a class="button" href="${at}/${path}"${attributes}>${text}</a></li>
 `
-  return html`<ul class="acts">${to('preview', 'Preview gains and losses')}${to('changes', 'What it changes')}${
+  return html`<ul class="acts">${to('rows', 'Rows of the mapping')}${to('rules', 'Access rules')}${
+    to('preview', 'Preview gains and losses')
+  }${to('changes', 'What it changes')}${
     source === 'database' ? html`${to('approve', 'Approve the draft')}${to('deploy', 'Deploy the draft')}` : ''
   }${to('policy.yaml', 'Download policy.yaml', html` download hx-boost="false"`)}${
     to('policy.patch', 'Download the patch', html` download hx-boost="false"`)
@@ -149,7 +221,7 @@ runs</a>`
   ])
 }
 
-function findings({ problems, warnings, policy }: DraftJudgement): Html {
+function findings({ problems, warnings, policy }: DraftJudgement, at: string): Html {
   const found = [...problems, ...warnings]
   const more = found.length - MOST_FINDINGS
   const state = policy === undefined
@@ -162,7 +234,7 @@ function findings({ problems, warnings, policy }: DraftJudgement): Html {
     rows: found.slice(0, MOST_FINDINGS),
     columns: [
       { heading: 'Line', cell: ({ line }) => line, kind: 'number' },
-      { heading: 'Key', cell: ({ path }) => path === '' ? 'the text' : idText(shortened(path)) },
+      { heading: 'Key', cell: (finding) => findingKey(finding, at) },
       { heading: 'Finding', cell: findingText, kind: 'text' },
     ],
     empty: emptyState({ title: 'Nothing was found.', next: 'Preview who would gain and lose what.' }),
@@ -173,13 +245,6 @@ function findings({ problems, warnings, policy }: DraftJudgement): Html {
     lead: state,
     content: html`${table}${more > 0 ? html`<p class="soft">And ${more} more.</p>` : ''}`,
   })
-}
-
-function findingText({ message, remedy, code }: DraftFinding): Html {
-  if (message === null) return html`<span class="soft">${code}: the message may contain the value of a variable.</span>`
-  return html`${nameText(shortened(message, 400))}${
-    remedy === null ? '' : html` <span class="soft">${nameText(shortened(remedy, 400))}</span>`
-  }`
 }
 
 /** Where the form is shown again: another administrator may have saved meanwhile. */

@@ -19,6 +19,17 @@ export function draftLink({ permissions }: AdminActor, from?: number, more: Html
 `
 }
 
+/**
+ * Beside a row or a rule of the policy in force, for those who may read drafts: its form in a draft.
+ * @param position counted from 1
+ */
+export function editLink({ permissions }: AdminActor, one: 'row' | 'rule', position: number): Html | string {
+  if (!permissions.has('gatehouse.policy')) return ''
+  return html` <a href="${
+    link(ADD_DRAFT, { [one]: position })
+  }" aria-label="Edit ${one} ${position} as a draft">Edit</a>`
+}
+
 /** Where the policy is in the database. */
 export function versionLinks(number: number, isInForce: boolean): Html {
   const at = linkTo('versions', String(number))

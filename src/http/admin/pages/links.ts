@@ -16,3 +16,12 @@ export function link(path: string, parameters: LinkParameters = {}): string {
 export function linkTo(section: string, name: string): string {
   return `/admin/${section}/${encodeURIComponent(name)}`
 }
+
+/** The same address with one more parameter: it may have a query and a place in the page. */
+export function withParameter(address: string, name: string, value: string): string {
+  const [path = '', place] = address.split('#', 2)
+  const [base = '', query = ''] = path.split('?', 2)
+  const parameters = new URLSearchParams(query)
+  parameters.set(name, value)
+  return `${base}?${parameters}${place === undefined ? '' : `#${place}`}`
+}

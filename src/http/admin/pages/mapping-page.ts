@@ -10,7 +10,8 @@ import type { Counted } from '../../../admin/counted.js'
 import type { LargestGroups } from '../../../core/policy.js'
 import { html, type Html, type Value } from '../../pages/html.js'
 import { emptyState, figures, idText, lineText, named, nameText, note, section, tag, timeText } from './components.js'
-import { draftLink } from './draft-link.js'
+import type { AdminActor } from '../actor.js'
+import { draftLink, editLink } from './draft-link.js'
 import { link, linkTo } from './links.js'
 import { shortList } from './lists.js'
 import { defineAdminPage } from './page.js'
@@ -38,7 +39,7 @@ export const mappingPage = defineAdminPage({
       lead: 'Each row of groupMapping: an Entra group, and all that it grants. Members get it when they sign in.',
       content: html`${draftLink(actor)}${overviewOf(overview, page)}${warnings(overview)}
 ${filters(query)}
-${positionResults(rowTable(page, query, overview), { path: PATH, query, next: page.next })}
+${positionResults(rowTable(page, query, overview, actor), { path: PATH, query, next: page.next })}
 ${query.after === undefined ? unmappedSection(unmapped) : ''}`,
     }
   },
@@ -87,11 +88,16 @@ function filters(query: PositionQuery): Html {
   })
 }
 
-function rowTable({ rows }: MappingPage, { q, only }: PositionQuery, { rows: all }: MappingOverview): Html {
+function rowTable(
+  { rows }: MappingPage,
+  { q, only }: PositionQuery,
+  { rows: all }: MappingOverview,
+  actor: AdminActor,
+): Html {
   return dataTable({
     caption: 'Rows of the mapping',
     columns: [
-      { heading: 'Row', cell: rowName },
+      { heading: 'Row', cell: (row) => html`${rowName(row)}${editLink(actor, 'row', row.row)}` },
       { heading: 'Entra group', cell: ({ label, entraGroup }) => entraGroupName(label, entraGroup) },
       { heading: 'Grants', cell: grantsOf },
       { heading: 'Users in it', cell: ({ users }) => users ?? html`<span class="soft">…</span>`, kind: 'number' },

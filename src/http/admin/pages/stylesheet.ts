@@ -142,7 +142,8 @@ const FORMS = `
 .field { display: flex; flex-direction: column; gap: .15rem; min-width: 0 }
 .field label { color: var(--soft); font-size: .78rem }
 .field.search { flex: 1 1 13rem; max-width: 26rem }
-.hint { font-size: .75rem }
+.hint { font-size: .75rem } .problem { color: var(--bad); font-size: .82rem; max-width: 46rem; overflow-wrap: anywhere }
+[aria-invalid="true"] { border-color: var(--bad) }
 input, select, textarea { font: inherit; color: inherit; background: var(--surface); border: 1px solid var(--field);
   border-radius: .3rem; padding: .3rem .5rem; min-height: 2rem; max-width: 100%; min-width: 0 }
 textarea { width: 100%; max-width: 46rem }
@@ -155,7 +156,7 @@ input[type="number"] { width: 7rem }
 .button:hover { border-color: var(--ink) }
 .button.primary { background: var(--button); border-color: var(--button); color: var(--button-ink) }
 .acts { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem }
-.act .field { margin-bottom: .7rem } .act .field input { width: 100%; max-width: 32rem }
+.act .field { margin-bottom: .7rem } .act .field input, .act .field select { width: 100%; max-width: 32rem }
 fieldset { margin: .8rem 0; padding: 0; border: 0; min-width: 0 } legend { padding: 0; font-weight: 600 }
 .choice { display: flex; gap: .55rem; align-items: start; padding: .2rem 0 }
 .choice input { flex: none; min-height: 1.2rem }

@@ -187,7 +187,7 @@ function textOf(text: string): Html {
   }`
 }
 
-function listing(label: string, content: Html): Html {
+export function listing(label: string, content: Html): Html {
   return html`<div class="scroll" role="group" tabindex="0" aria-label="${label}"><pre>${content}</pre></div>`
 }
 
