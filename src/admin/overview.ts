@@ -47,6 +47,7 @@ export interface OverviewAdmin {
   read(range: Range): Promise<Overview>
   /** @throws GatehouseError `database_unavailable` */
   answers(range: Range): Promise<Answers>
+  readonly superusersAt: OverviewReader['superusersAt']
 }
 
 export interface OverviewAdminPorts {
@@ -87,6 +88,7 @@ export function createOverviewAdmin({ reader, activity, health, now }: OverviewA
   }
   return {
     answers,
+    superusersAt: reader.superusersAt,
     async read(range) {
       const [people, rights, counted, state] = await Promise.all([
         boundedPart(signedIn),

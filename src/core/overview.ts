@@ -1,4 +1,5 @@
 // What the overview of the console counts, and the ports that read it.
+import type { Page, PageRequest } from './page.js'
 
 export interface SignedIn {
   readonly sessions: number
@@ -25,7 +26,27 @@ export interface Superusers {
   readonly changes: readonly SuperuserChange[]
 }
 
+/** An active user with the flag at some instant. */
+export interface SuperuserThen {
+  readonly id: string
+  readonly username: string
+  readonly name: string | null
+  /** Whether they are one now: active, with the flag. */
+  readonly isSuperuser: boolean
+}
+
+export interface SuperusersThen extends Page<SuperuserThen, UsernameCursor> {
+  /** Time of the oldest row of the audit; null: it has none. Of earlier instants the audit does not know. */
+  readonly recordedSince: string | null
+}
+
+export interface UsernameCursor {
+  readonly username: string
+}
+
 export interface OverviewReader {
   signedIn(): Promise<SignedIn>
   superusers(): Promise<Superusers>
+  /** In the order of usernames. Users who were removed since are not among them. */
+  superusersAt(request: PageRequest<UsernameCursor> & { readonly at: Date }): Promise<SuperusersThen>
 }

@@ -1,6 +1,14 @@
 // Counts for the overview of the console: who is signed in, who is superuser, and who became or was one within a week.
 import { sql } from 'drizzle-orm'
-import type { OverviewReader, SignedIn, Superusers, SuperuserChange } from '../core/overview.js'
+import type {
+  OverviewReader,
+  SignedIn,
+  SuperuserChange,
+  Superusers,
+  SuperusersThen,
+  SuperuserThen,
+} from '../core/overview.js'
+import { PAGE_ROWS, pageOf } from '../core/page.js'
 import type { SessionTimeouts } from '../core/session.js'
 import type { Database } from './database.js'
 import { ago } from './intervals.js'
@@ -22,6 +30,7 @@ export function createOverviewReader(
       return { sessions: row?.sessions ?? 0, people: row?.people ?? 0 }
     },
     superusers: () => readSuperusers(database),
+    superusersAt: (request) => readSuperusersAt(database, request),
   }
 }
 
@@ -42,4 +51,38 @@ async function readSuperusers(database: Database): Promise<Superusers> {
   )
   const changes = [...row?.gained ?? [], ...row?.lost ?? []].sort((a, b) => b.at.localeCompare(a.at))
   return { count: row?.count ?? 0, changes }
+}
+
+/**
+ * Those who have the flag since then, and those of whom the first later change of their flags has it before the change.
+ * An index has the changes with the flag before them, and another one the changes of each user.
+ */
+async function readSuperusersAt(
+  database: Database,
+  { at, after, limit = PAGE_ROWS }: Parameters<OverviewReader['superusersAt']>[0],
+): Promise<SuperusersThen> {
+  const then = sql`${at.toISOString()}::timestamptz`
+  const flag = sql`(e.detail #>> '{before,superuser}')`
+  const { rows: [row] } = await database.ask((db) =>
+    db.execute<{ rows: readonly SuperuserThen[], recordedSince: string | null }>(sql`
+      with had as (
+        select id from users where is_superuser and coalesce(superuser_since, created_at) <= ${then}
+        union
+        select distinct e.user_id from audit_events e where ${flag} = 'true' and e.at > ${then}
+          and not exists (select from audit_events e2 where e2.user_id = e.user_id and e2.at > ${then}
+            and (e2.at, e2.id) < (e.at, e.id) and e2.detail #>> '{before,superuser}' = 'false')
+      )
+      select (select to_json(min(at)) #>> '{}' from audit_events) as "recordedSince", (
+        select coalesce(json_agg(found order by found.username), '[]') from (
+          select u.id, u.username, u.name, u.is_superuser and u.is_active as "isSuperuser"
+          from had join users u on u.id = had.id
+          where u.created_at <= ${then} and u.username > ${after?.username ?? ''} and coalesce((
+            select (e.detail #>> '{before,active}')::boolean from audit_events e
+            where e.user_id = u.id and e.at > ${then} and e.action in ('user.activate', 'user.deactivate')
+            order by e.at, e.id limit 1), u.is_active)
+          order by u.username limit ${limit + 1}
+        ) found) as rows`)
+  )
+  const page = pageOf(row?.rows ?? [], limit, ({ username }) => ({ username }))
+  return { ...page, recordedSince: row?.recordedSince ?? null }
 }

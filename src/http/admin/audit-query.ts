@@ -24,9 +24,11 @@ export function auditQueryOf({ since, until, ...texts }: AuditParameters): Audit
   return { ...texts, since: instantOf('since', since), until: instantOf('until', until) }
 }
 
-const TIME = /^\d{4}-\d\d-\d\d(?<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?<zone>Z|[+-]\d\d:?\d\d)?)?$/
+/** PostgreSQL knows no year 0. */
+const TIME = /^(?!0000)\d{4}-\d\d-\d\d(?<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?<zone>Z|[+-]\d\d:?\d\d)?)?$/
 
-function instantOf(parameter: string, written: string | undefined): Date | undefined {
+/** @throws GatehouseError `request_malformed` */
+export function instantOf(parameter: string, written: string | undefined): Date | undefined {
   if (written === undefined) return undefined
   const { time: clock, zone } = TIME.exec(written)?.groups ?? {}
   const date = TIME.test(written) ? new Date(clock === undefined || zone !== undefined ? written : `${written}Z`) : null

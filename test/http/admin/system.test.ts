@@ -231,5 +231,22 @@ t.test('the overview counts who is signed in, superusers, losses, and refusals w
     t.ok(buckets.length >= { '24h': 24, '7d': 168, '30d': 30 }[range as '24h'], `${buckets.length} buckets`)
   }
   t.equal((await ask('/admin?range=1y', READ)).status, 400)
+  const then = await ask('/admin/superusers?at=2020-01-01', READ)
+  t.match(then.text, 'Nobody was superuser then.')
+  t.match(then.text, 'who lost the flag before that is not known')
+  await query("update users set created_at = now() - interval '1 year'")
+  const hourAgo = new Date(Date.now() - 3_600_000).toISOString()
+  const listed = (await ask(`/admin/superusers?at=${hourAgo}`, READ)).text
+  t.match(listed, /former[\s\S]*no superuser any more[\s\S]*old/)
+  t.notMatch(listed, '>new<')
+  t.match((await ask(`/admin/api/v1/superusers?at=${hourAgo}`, READ)).json.items, [
+    { username: 'former', isSuperuser: false },
+    { username: 'old', isSuperuser: true },
+  ])
+  t.match((await ask('/admin/superusers', READ)).text, /new[\s\S]*old/)
+  for (const wrong of ['yesterday..', '0000-01-01', '2026-13-01']) {
+    t.equal((await ask(`/admin/api/v1/superusers?at=${wrong}`, READ)).status, 400, wrong)
+    t.equal((await ask(`/admin/superusers?at=${wrong}`, READ)).status, 400, wrong)
+  }
   t.equal((await ask('/admin/api/v1/metrics/answers?range=1y', READ)).json.code, 'request_malformed')
 })

@@ -22,6 +22,7 @@ const TAGS: Readonly<Record<string, string>> = {
   openapi: 'This document',
   overview: 'The figures of the first page of the console',
   people: 'Users with their rights and the reason for each',
+  superusers: 'Who was superuser at a time',
   policy: 'The configuration of rights in force, and what it would decide',
   images: 'Pictures that policies in the database name',
   reviews: 'Who has which right and why, and what reviewers found of it',

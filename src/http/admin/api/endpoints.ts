@@ -29,6 +29,7 @@ import { image, images, putImage } from './policy-images.js'
 import { policyTest } from './policy-test.js'
 import { policyDiff, policyVersion, policyVersions } from './policy-versions.js'
 import { markRight, reviewedRight, reviews } from './reviews.js'
+import { superusers } from './superusers.js'
 import { answerMetrics, health, keys } from './system.js'
 import { addToken, revokeToken, tokens } from './tokens.js'
 
@@ -37,6 +38,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   audit,
   people,
   person,
+  superusers,
   groups,
   group,
   groupMembers,

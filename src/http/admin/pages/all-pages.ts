@@ -16,6 +16,7 @@ import { personPage } from './person-page.js'
 import { sessionsPage } from './sessions-page.js'
 import { mappingPage } from './mapping-page.js'
 import { explainPage, personAccessPage } from './person-policy.js'
+import { superusersPage } from './superusers-page.js'
 import { testPage } from './test-page.js'
 import { programsPage } from './programs-page.js'
 import { systemPage } from './system.js'
@@ -25,6 +26,7 @@ export const PAGES: readonly AdminPage[] = [
   overviewPage,
   peoplePage,
   personPage,
+  superusersPage,
   groupsPage,
   groupPage,
   sessionsPage,

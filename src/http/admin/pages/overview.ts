@@ -52,7 +52,7 @@ ${
           title: 'Superusers',
           content: html`${partText(answers, levels)}${
             partText(superusers, ({ value: { changes } }) => changeTable(changes))
-          }`,
+          }<p><a href="/admin/superusers">Who was superuser at another time</a></p>`,
         })
       }
 ${section({ id: 'state', title: 'State', content: state(health) })}`,
