@@ -16,7 +16,7 @@ const ALLOWED = {
   reevaluation: ['core'],
   config: ['core', 'net'],
   'custom-steps': ['core'],
-  telemetry: ['core', 'config', 'reevaluation'],
+  telemetry: ['core', 'config', 'net', 'reevaluation'],
   docs: ['core', 'config', 'entra'],
   demo: [],
   checks: ['core', 'entra', 'config'],

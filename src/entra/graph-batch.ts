@@ -5,7 +5,7 @@ import { GatehouseError } from '../core/errors.js'
 import { REPORT, THROTTLED } from './graph-errors.js'
 import { MAX_PAUSE_MS, type GraphClient, type GraphRequest } from './graph.js'
 import { isRecord } from '../core/is-record.js'
-import { parseRetryAfter } from './retry-after.js'
+import { parseRetryAfter } from '../core/retry-after.js'
 
 export interface BatchRequest {
   /** Unique in its batch. */

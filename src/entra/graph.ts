@@ -6,7 +6,7 @@ import { GatehouseError, type ErrorCode } from '../core/errors.js'
 import { isRecord } from '../core/is-record.js'
 import { graphError, THROTTLED } from './graph-errors.js'
 import { jsonOf, TransportError, type HttpAnswer, type HttpClient } from './http-client.js'
-import { parseRetryAfter } from './retry-after.js'
+import { parseRetryAfter } from '../core/retry-after.js'
 import { createThrottle, type Throttle } from './throttle.js'
 
 export interface GraphRequest {

@@ -11,7 +11,7 @@ import { PERSON_IDS } from '../../src/demo/people.js'
 import { entraEndpoints } from '../../src/entra/clouds.js'
 import { createClientCredential } from '../../src/entra/credentials.js'
 import { createHttpClient } from '../../src/entra/http-client.js'
-import { parseRetryAfter } from '../../src/entra/retry-after.js'
+import { parseRetryAfter } from '../../src/core/retry-after.js'
 import { startTestGateway, type TestGateway } from '../helpers/gateway.js'
 import { writePair } from '../helpers/key-pair.js'
 import {

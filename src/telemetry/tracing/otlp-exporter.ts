@@ -3,10 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { rootCertificates } from 'node:tls'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
-import { outgoingProxies } from '../../core/outgoing-proxies.js'
+import type { Dispatcher } from 'undici'
+import { createOutgoingAgent, post, type OutgoingAnswer } from '../../net/outgoing-http.js'
 import type { OtlpSettings } from './otlp-settings.js'
 
 /** Encodes a batch of spans, and decodes the collector's answer. */
@@ -29,10 +28,9 @@ export interface OtlpExporter extends SpanExporter {
 
 const RETRIED = new Set([429, 502, 503, 504]) // "OTLP/HTTP Response", retryable codes
 const FIRST_PAUSE_MS = 1_000
-const MAX_ANSWER_BYTES = 64 * 1024
 
 export function createOtlpExporter({ settings, serializer, report }: OtlpExporterOptions): OtlpExporter {
-  const agent = createAgent(settings.tls)
+  const agent = createOutgoingAgent(settings.tls)
   const closing = new AbortController()
   const inFlight = new Map<AbortController, Promise<void>>()
   const send = createSender({ settings, serializer, agent, closing: closing.signal })
@@ -79,46 +77,29 @@ function createSender({ settings, serializer, agent, closing }: SenderOptions) {
     const body = settings.gzip ? await promisify(gzip)(bytes) : bytes
     const ends = performance.now() + settings.timeoutMs
     for (let pause = FIRST_PAUSE_MS;; pause *= 2) {
-      const answer = await post(settings, body, { agent, signal })
+      const answer = await post(requestOf(settings, body), { agent, signal })
       if (answer.status !== undefined && !RETRIED.has(answer.status)) return failureOf(answer, serializer)
-      const pauseMs = answer.status !== undefined && answer.retryAfter > 0
-        ? answer.retryAfter * 1000
-        : pause * (0.5 + Math.random())
+      const retryAfter = answer.status === undefined ? 0 : Number(answer.retryAfter)
+      const pauseMs = retryAfter > 0 ? retryAfter * 1000 : pause * (0.5 + Math.random())
       if (closing.aborted || performance.now() + pauseMs >= ends) return failureOf(answer, serializer)
       await sleep(pauseMs, undefined, { signal: closing, ref: false }).catch(() => {})
     }
   }
 }
 
-async function post(
-  settings: OtlpSettings,
-  body: Uint8Array,
-  { agent, signal }: { readonly agent: Dispatcher, readonly signal: AbortSignal },
-): Promise<Answer> {
-  try {
-    const { statusCode, headers, body: stream } = await request(settings.url, {
-      dispatcher: agent,
-      method: 'POST',
-      signal,
-      headers: {
-        ...settings.headers,
-        'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
-        ...(settings.gzip ? { 'content-encoding': 'gzip' } : {}),
-      },
-      body,
-    })
-    return { status: statusCode, retryAfter: Number(headers['retry-after']), body: await readLimited(stream) }
-  } catch (error) {
-    if (signal.aborted) return { failure: 'no answer in time' }
-    return { failure: error instanceof Error && 'code' in error ? String(error.code) : 'the connection failed' }
+function requestOf({ url, headers, protocol, gzip: isZipped }: OtlpSettings, body: Uint8Array) {
+  return {
+    url,
+    headers: {
+      ...headers,
+      'content-type': protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+      ...(isZipped ? { 'content-encoding': 'gzip' } : {}),
+    },
+    body,
   }
 }
 
-type Answer =
-  | { readonly status: number, readonly retryAfter: number, readonly body: Uint8Array }
-  | { readonly status?: undefined, readonly failure: string }
-
-function failureOf(answer: Answer, serializer: Serializer): string | undefined {
+function failureOf(answer: OutgoingAnswer, serializer: Serializer): string | undefined {
   if (answer.status === undefined) return answer.failure
   if (answer.status < 200 || answer.status > 299) return `it answered ${answer.status}`
   const rejected = rejectedSpans(answer.body, serializer)
@@ -132,33 +113,4 @@ function rejectedSpans(body: Uint8Array, serializer: Serializer): number {
   } catch {
     return 0
   }
-}
-
-async function readLimited(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > MAX_ANSWER_BYTES) {
-      body.destroy()
-      return new Uint8Array()
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-/** HTTPS_PROXY and NO_PROXY apply, as for requests to Microsoft. @throws GatehouseError `proxy_unusable` */
-function createAgent({ ca, ...client }: OtlpSettings['tls']): EnvHttpProxyAgent {
-  const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
-  const proxyTls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
-  const proxies = outgoingProxies(process.env)
-  return new EnvHttpProxyAgent({
-    ...proxies,
-    connect: tls,
-    requestTls: tls,
-    proxyTls,
-    connections: 4,
-    keepAliveTimeout: 10_000,
-  })
 }

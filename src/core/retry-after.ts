@@ -1,5 +1,5 @@
-// Retry-After as Graph really sends it: seconds, decimals, an HTTP-date, two values joined, or garbage. The order
-// matters: Date.parse('120') is the year 120.
+// Retry-After as servers really send it, Graph among them: seconds, decimals, an HTTP-date, two values joined, or
+// garbage. The order matters: Date.parse('120') is the year 120.
 
 /**
  * @param now milliseconds since 1970
