@@ -17,6 +17,7 @@ const ALLOWED = {
   config: ['core', 'net'],
   'custom-steps': ['core'],
   telemetry: ['core', 'config', 'net', 'reevaluation'],
+  'audit-export': ['core', 'net'],
   docs: ['core', 'config', 'entra'],
   demo: [],
   checks: ['core', 'entra', 'config'],

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { openAppDirectory, openInspection } from './app-directory.js'
 import { guestsAreRefused } from './checks/access.js'
-import { auditSealed } from './checks/audit.js'
+import { auditExported, auditSealed } from './checks/audit.js'
 import { databaseFits, type DatabaseInspection } from './checks/database.js'
 import {
   applicationPermissions,
@@ -29,6 +29,7 @@ import { openDatabase, type Database } from './store/database.js'
 import { databaseUrl } from './store/database-url.js'
 import { tryEngine } from './store/engine.js'
 import { createGroupsList } from './store/groups-list.js'
+import { readExportState } from './store/audit-export-queue.js'
 import { readSealState } from './store/seal-state.js'
 import { openServerOfRecord, SILENT } from './store/server-of-record/server-of-record.js'
 
@@ -118,7 +119,7 @@ function causesOnce(results: readonly DiagnosisResult[]): DiagnosisResult[] {
 }
 
 async function databaseResults(config: Config, embeddedUrl: string | undefined): Promise<DiagnosisResult[]> {
-  const { database: settings, groupMapping } = config
+  const { database: settings, groupMapping, audit } = config
   if (isNotCreatedYet(settings)) {
     return [{
       check: 'database',
@@ -146,6 +147,7 @@ async function databaseResults(config: Config, embeddedUrl: string | undefined):
     const opened = database
     const groups = createGroupsList(database)
     const existing = async (): Promise<readonly string[]> => (await groups.all()).map(({ name }) => name)
+    const exported = ['audit', auditExported(() => readExportState(opened, audit.retentionMs))] as const
     return [
       ...found,
       ...await all([
@@ -154,6 +156,7 @@ async function databaseResults(config: Config, embeddedUrl: string | undefined):
           localGroupsExist({ mapping: groupMapping, shown: asWritten(config).groupMapping, existing, nearest }),
         ],
         ['audit', auditSealed(() => readSealState(opened))],
+        ...audit.export === undefined ? [] : [exported],
       ]),
     ]
   } finally {

@@ -1,6 +1,7 @@
 // What a running gateway offers to its caller, and the options of its start beside the configuration.
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import type { AuditExporter } from './audit-export/exporter.js'
 import type { ReloadState } from './config/reload-state.js'
 import type { CustomSteps } from './custom-steps/registry.js'
 import type { Siblings } from './core/siblings.js'
@@ -20,6 +21,8 @@ export interface Gateway {
   readonly changes: OpenChangeFeed
   /** Undefined: not configured. */
   readonly reevaluation: ReevaluationSchedule | undefined
+  /** Undefined: not configured. */
+  readonly auditExport: Pick<AuditExporter, 'run'> | undefined
   /** What was counted for the console. */
   readonly activity: Activity
   /** What was sampled for previews of drafts. */

@@ -45,7 +45,7 @@ export function createOverviewUseCases(
   const findPerson = async (text: string): Promise<string> => (await people.find(text)).id
   const keys = createSigningKeyStore(database, startup.keys.encryptionSecrets)
   const health = createHealthAdmin({
-    reader: createHealthReader({ database, keys, config: config.hash }),
+    reader: createHealthReader({ database, keys, config: config.hash, audit: startup.audit }),
     known: knownHealth(config, deps),
   })
   return {

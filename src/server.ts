@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { buildApp } from './app.js'
+import { openAuditDelivery } from './audit-delivery.js'
 import { neverReloaded, registerReloads } from './config/reload-state.js'
 import type { Config } from './config/config.js'
 import type { RunningConfig } from './config/running-config.js'
@@ -73,6 +74,7 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   const replicas = openReplicas(config, options, { ...metrics, policy: policy.version })
   const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
+  const auditExport = await openAuditDelivery(startup, { ...shared, storage })
   const { step: customStep } = customSteps
   const counting = openCounting(config, { ...shared, ...storage })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
@@ -92,7 +94,7 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   if (!siblings) log.info({ publicUrl: server.publicUrl, port, management: managementPort }, LISTENING)
   const { changes } = sessions
   const { activity, sampling } = counting
-  const opens = { app, database, databaseUrl, changes, reevaluation, activity, sampling }
+  const opens = { app, database, databaseUrl, changes, reevaluation, activity, sampling, auditExport }
   return { ...opens, port, readiness, metrics, drain, close }
 }
 
@@ -115,7 +117,12 @@ function speaksForAll(siblings: Siblings | undefined): boolean {
 
 function openMetrics({ startup }: RunningConfig, { siblings, reload = neverReloaded() }: GatewayOptions): Metrics {
   const endpoints = dialects(startup.server.authRequestHeaders).map(({ dialect }) => dialect.path)
-  const metrics = createMetrics({ version: VERSION, endpoints, reevaluation: startup.sync !== undefined })
+  const metrics = createMetrics({
+    version: VERSION,
+    endpoints,
+    reevaluation: startup.sync !== undefined,
+    auditExport: startup.audit.export !== undefined,
+  })
   if (siblings === undefined) registerReloads(metrics, reload)
   return metrics
 }

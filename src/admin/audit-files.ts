@@ -1,5 +1,5 @@
 // The record as a file: NDJSON for programs, CSV for spreadsheets. The text of one page is in memory at a time.
-import type { AuditView } from '../core/audit.js'
+import { auditJson, type AuditView } from '../core/audit.js'
 import { csvLine } from '../core/csv.js'
 import type { AuditExport } from './audit.js'
 
@@ -14,7 +14,7 @@ interface FileFormat {
 const COLUMNS = ['at', 'action', 'actor', 'userId', 'username', 'correlationId'] as const
 
 const FORMATS: Readonly<Record<AuditFormat, FileFormat>> = {
-  ndjson: { start: '', line: (row) => `${asciiControls(JSON.stringify(row))}\n` },
+  ndjson: { start: '', line: (row) => `${auditJson(row)}\n` },
   csv: {
     start: csvLine(['id', ...COLUMNS, 'detail']),
     line: (row) => csvLine([row.id, ...COLUMNS.map((column) => row[column]), JSON.stringify(row.detail)]),
@@ -37,16 +37,4 @@ function endOfFile({ id, at }: AuditView): AuditView {
   const detail = { note: 'The rest of the record is not in this file: export it with an earlier end.' }
   const nobody = { userId: null, username: null, correlationId: null }
   return { id, at, action: 'export.incomplete', actor: 'system', ...nobody, detail }
-}
-
-/** Names could contain control characters, which a terminal would obey, and marks that reorder its text. */
-export function asciiControls(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu,
-    (mark) => Array.from({ length: mark.length }, (_, at) => escaped(mark.charCodeAt(at))).join(''),
-  )
-}
-
-function escaped(unit: number): string {
-  return `\\u${unit.toString(16).padStart(4, '0')}`
 }

@@ -1,4 +1,5 @@
 // The state of the installation: every part is asked at the same time, and one that does not answer is shown as such.
+import { exportProblems, type ExportHealth } from '../core/audit-export.js'
 import { isSealOverdue, overdueMinutes, sealText, type SealState } from '../core/audit-seals.js'
 import { boundedPart } from '../core/bounded.js'
 import { coalesced } from '../core/coalesced.js'
@@ -27,6 +28,7 @@ export interface Health {
   readonly replicas: Part<readonly ReplicaHealth[]>
   readonly keys: Part<readonly KeyView[]>
   readonly seals: Part<SealState>
+  readonly auditExport: Part<ExportHealth>
   readonly todo: readonly Todo[]
 }
 
@@ -51,12 +53,13 @@ export interface HealthAdminPorts {
 
 export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdminPorts): HealthAdmin {
   // While a database does not answer, the pages of many administrators wait for one statement each.
-  const [ready, replicas, database, keys, seals] = [
+  const [ready, replicas, database, keys, seals, auditExport] = [
     coalesced(reader.ready),
     coalesced(reader.replicas),
     coalesced(reader.database),
     coalesced(reader.keys),
     coalesced(reader.seals),
+    coalesced(reader.auditExport),
   ] as const
   return {
     async read() {
@@ -66,6 +69,7 @@ export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdmin
         boundedPart(replicas),
         boundedPart(keys),
         boundedPart(seals),
+        boundedPart(auditExport),
       ])
       const health = {
         version: known.version,
@@ -78,6 +82,7 @@ export function createHealthAdmin({ reader, known, now = Date.now }: HealthAdmin
         replicas: parts[1],
         keys: parts[2],
         seals: parts[3],
+        auditExport: parts[4],
       }
       return { ...health, todo: todoOf(health, now()) }
     },
@@ -93,6 +98,7 @@ function todoOf(health: Omit<Health, 'todo'>, now: number): readonly Todo[] {
   const found = [
     ...databaseTodo(health),
     ...sealsTodo(health),
+    ...exportTodo(health),
     ...entraTodo(health, now),
     ...replicasTodo(health),
     ...configTodo(health.config),
@@ -145,6 +151,16 @@ function sealsTodo({ seals }: Pick<Health, 'seals'>): readonly Todo[] {
     message: `Rows of the audit have not been sealed for ${minutes} minutes: ${sealText(seals.value)}.`,
     remedy: 'The log says why ("the audit could not be sealed"). Until then nothing shows a change of these rows.',
   }]
+}
+
+function exportTodo({ auditExport }: Pick<Health, 'auditExport'>): readonly Todo[] {
+  if (auditExport.state !== 'read' || !auditExport.value.isConfigured) return []
+  return exportProblems(auditExport.value).map(({ code, message, remedy }) => ({
+    urgency: 'warn',
+    code,
+    message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
+    remedy,
+  }))
 }
 
 function entraTodo({ entra, sync }: Pick<Health, 'entra' | 'sync'>, now: number): readonly Todo[] {

@@ -1,8 +1,8 @@
 // The report of access reviews as a file, CSV or NDJSON, page by page: it needs the memory of one page.
+import { asciiControls } from '../core/audit.js'
 import { csvLine } from '../core/csv.js'
 import { allPages } from '../core/page.js'
 import type { RightsCursor, RightsFilter } from '../core/reviews.js'
-import { asciiControls } from './audit-files.js'
 import type { RightReason } from './person.js'
 import type { ReviewedRight, ReviewsAdmin } from './reviews.js'
 

@@ -1,4 +1,6 @@
-// The seals of the audit: a replica makes one each minute in which there is something to seal.
+// The audit: a replica seals it each minute in which there is something to seal, and exports it where that is
+// configured.
+import { deliveredText, exportProblems, pendingText, type ExportState } from '../core/audit-export.js'
 import { isSealOverdue, overdueMinutes, sealText, type SealState } from '../core/audit-seals.js'
 import { failure, type Check } from './finding.js'
 
@@ -18,6 +20,20 @@ export function auditSealed(read: () => Promise<SealState>): Check {
       }]
     } catch (error) {
       return [failure(error, 'skipped', 'whether the audit is sealed was not checked: ')]
+    }
+  }
+}
+
+export function auditExported(read: () => Promise<ExportState>): Check {
+  return async () => {
+    try {
+      const state = await read()
+      const problems = exportProblems(state)
+      if (problems.length > 0) return problems.map((problem) => ({ state: 'warn', ...problem }))
+      const message = `the audit is exported: ${deliveredText(state)}, ${pendingText(state)}`
+      return [{ state: 'ok', code: 'audit_export', message }]
+    } catch (error) {
+      return [failure(error, 'skipped', 'whether the audit is exported was not checked: ')]
     }
   }
 }

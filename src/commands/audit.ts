@@ -2,7 +2,7 @@
 import { createAuditAdmin, type AuditAdmin, type AuditQuery } from '../admin/audit.js'
 import { detailText } from '../admin/audit-detail.js'
 import { auditFile } from '../admin/audit-files.js'
-import type { AuditView } from '../core/audit.js'
+import { auditRecord } from '../core/audit.js'
 import { createAuditReader } from '../store/audit-list.js'
 import { commandProcess } from './command-process.js'
 import { EXIT, printJson, printNote, printTable, withDatabase, type CommonOptions } from './context.js'
@@ -22,7 +22,7 @@ interface AuditOptions extends CommonOptions {
 export async function auditList(options: AuditOptions): Promise<number> {
   if (isEmptyRange(options)) return EXIT.usage
   const { rows: events, next } = await withRecord(options, (record, query) => record.list({ ...query, limit: LIMIT }))
-  if (options.json) printJson(events.map(listed))
+  if (options.json) printJson(events.map(auditRecord))
   else {
     printTable(
       ['TIME', 'ACTION', 'ACTOR', 'USER', 'DETAIL'],
@@ -81,8 +81,4 @@ async function withRecord<T>(
     const record = createAuditAdmin({ audit: createAuditReader(database), findPerson })
     return await work(record, { person, since, until, action, actor, correlationId })
   })
-}
-
-function listed({ at, action, actor, username, correlationId, detail }: AuditView) {
-  return { at, action, actor, username, correlationId, detail }
 }

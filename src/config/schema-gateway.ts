@@ -1,4 +1,5 @@
 // The keys about the gateway itself: where it listens, whom it asks, where it keeps things, how long sessions last.
+import { EXPORT_FORMATS } from '../core/audit-export.js'
 import { Type } from './schema-types.js'
 import { choice, count, countOr, duration, flag, leaf, list, secret, section } from './schema-parts.js'
 
@@ -232,12 +233,38 @@ export const keysSection = section('The keys that sign assertions, which are kep
   rotateEvery: duration('How often a new signing key takes over.', { min: '1d', max: '400d', default: '90d' }),
 })
 
+const exportSection = section(
+  'Sends every event of the audit to a receiver, at least once; absent: no export. Read at the start.',
+  {
+    url: leaf(
+      'exportUrl',
+      'Where events are sent. webhook and otlp: https, or http on loopback; syslog: syslog+tls://HOST:PORT or ' +
+        'syslog+tcp://HOST:PORT. For otlp an address without a path is a base, to which /v1/logs is added.',
+    ),
+    format: choice(
+      EXPORT_FORMATS,
+      'webhook: JSON, signed after Standard Webhooks; syslog: RFC 5424 over TLS or TCP; otlp: logs of OpenTelemetry ' +
+        'over HTTP.',
+    ),
+    secret: Type.Optional(
+      secret(
+        leaf(
+          'secret',
+          'webhook: the key of the signatures, 24 to 64 bytes as base64, with or without whsec_ before it; otlp: the ' +
+            'bearer token, if the receiver wants one.',
+        ),
+      ),
+    ),
+  },
+)
+
 export const auditSection = section('The record of logins and changes.', {
   retention: duration(
     'How long the record is kept: from 90d on to the end of a month, so that a row may be kept for up to 31 days ' +
       'longer; below that to the row.',
     { min: '1d', max: '3650d', default: '400d' },
   ),
+  export: Type.Optional(exportSection),
 })
 
 export const adminSection = section('The admin console at /admin and its API; both are off without this section.', {

@@ -1,4 +1,5 @@
-// The record as it is read: its rows, what it is filtered by, and the port that reads it page by page.
+// The record as it is read: its rows, their one form as JSON, what it is filtered by, and the port that reads it page
+// by page.
 import type { Page, PageRequest } from './page.js'
 
 export interface AuditView {
@@ -12,6 +13,30 @@ export interface AuditView {
   readonly username: string | null
   readonly correlationId: string | null
   readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** A row as every list, file and export of the audit has it. */
+export function auditRecord(
+  { id, at, action, actor, userId, username, correlationId, detail }: AuditView,
+): AuditView {
+  return { id, at, action, actor, userId, username, correlationId, detail }
+}
+
+/** The same as one line of JSON. */
+export function auditJson(event: AuditView): string {
+  return asciiControls(JSON.stringify(auditRecord(event)))
+}
+
+/** Names could contain control characters, which a terminal would obey, and marks that reorder its text. */
+export function asciiControls(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu,
+    (mark) => Array.from({ length: mark.length }, (_, at) => escaped(mark.charCodeAt(at))).join(''),
+  )
+}
+
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`
 }
 
 /** Rows of one transaction have the same time. */

@@ -1,4 +1,5 @@
 // The state of an installation for administrators, part by part: what each part says, and the ports that read them.
+import type { ExportHealth } from './audit-export.js'
 import type { SealState } from './audit-seals.js'
 import type { ErrorCode } from './errors.js'
 
@@ -112,6 +113,7 @@ export interface HealthReader {
   database(): Promise<DatabaseState>
   keys(): Promise<readonly KeyView[]>
   seals(): Promise<SealState>
+  auditExport(): Promise<ExportHealth>
 }
 
 /** What this replica knows without asking. */

@@ -15,6 +15,8 @@ export type GaugeName =
   | 'reevaluationHere'
   | 'reevaluationLag'
   | 'reevaluationDeltasRead'
+  | 'auditExportPending'
+  | 'auditExportAge'
 
 export type LabelledGaugeName = 'replicas' | 'databaseConnections' | 'workers'
 
@@ -47,4 +49,8 @@ export interface Meter {
   reevaluated(outcome: string, users: number): void
   /** Users that a delta query named. */
   signalled(users: number): void
+  /** Events of the audit that a receiver has accepted, and how many of them it rejected for good. */
+  auditDelivered(events: number, rejected: number): void
+  /** @param cause of EXPORT_FAILURES */
+  auditDeliveryFailed(cause: string): void
 }

@@ -5,6 +5,10 @@ import type { AuditActor, AuditCursor, AuditFilter, AuditReader, AuditView } fro
 import { PAGE_ROWS, pageOf, type Page, type PageRequest } from '../core/page.js'
 import type { Database } from './database.js'
 
+/** The columns of an `AuditView`. */
+export const AUDIT_VIEW = sql`id::text, to_json(at) #>> '{}' as at, action, actor, user_id as "userId", username,
+  correlation_id as "correlationId", detail`
+
 export type AuditRequest = AuditFilter & PageRequest<AuditCursor>
 
 export function createAuditReader(database: Database): AuditReader {
@@ -58,9 +62,9 @@ function query(request: Omit<AuditRequest, 'limit'>, limit: number): SQL {
       order by e.at desc, e.id desc limit ${limit}`
   const newestWith: Reads['newestWith'] = (equal) => newestByIndex(equal, bounds, request, limit)
   return sql`
-    select id::text, to_json(at) #>> '{}' as at, action, actor, user_id as "userId", username,
-      correlation_id as "correlationId", detail
-    from (${filtered(request, { newest, newestWith })}) found order by found.at desc, found.id desc limit ${limit}`
+    select ${AUDIT_VIEW} from (${
+    filtered(request, { newest, newestWith })
+  }) found order by found.at desc, found.id desc limit ${limit}`
 }
 
 /**

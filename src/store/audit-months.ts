@@ -2,6 +2,7 @@
 // where deleting its rows would take as long as writing them did. Rows of a month without a partition are kept in the
 // default one, so that no sign-in ever fails for the lack of it.
 import { sql, type SQL } from 'drizzle-orm'
+import { hasUndelivered } from './audit-export-queue.js'
 import type { Database, Transaction } from './database.js'
 import { ago } from './intervals.js'
 
@@ -31,28 +32,42 @@ export function keptToTheRow(retentionMs: number): boolean {
 export const OUTSIDE_OF_MONTHS = sql`tableoid = any(array[to_regclass('audit_events_before'),
   to_regclass('audit_events_default')]::oid[])`
 
+export interface MonthsOptions {
+  readonly retentionMs: number
+  /** False: no partition is dropped (retention-clock.ts). */
+  readonly isClockConfirmed: boolean
+  /** Whether a month stays until all of its rows are exported (audit-export-queue.ts). */
+  readonly isExported: boolean
+}
+
 /**
  * Makes the partitions of the coming months and drops those that are past the retention.
- * @param options.isClockConfirmed false: no partition is dropped (retention-clock.ts)
- * @returns their names
+ * @returns their names; `kept`: those that are past the retention and have rows that are not exported
  */
 export async function keepAuditMonths(
   database: Database,
-  { retentionMs, isClockConfirmed }: { readonly retentionMs: number, readonly isClockConfirmed: boolean },
-): Promise<{ readonly made: readonly string[], readonly dropped: readonly string[] }> {
+  { retentionMs, isClockConfirmed, isExported }: MonthsOptions,
+): Promise<Record<'made' | 'dropped' | 'kept', readonly string[]>> {
   const { rows: months } = await database.ask((db) => db.execute<Month>(missingMonths()))
   for (const month of months) await database.transaction((tx) => makeMonth(tx, month))
   const made = months.map(({ name }) => name)
-  if (!isClockConfirmed) return { made, dropped: [] } // guard: audit-clock-months
+  if (!isClockConfirmed) return { made, dropped: [], kept: [] } // guard: audit-clock-months
   const { rows: expired } = await database.ask((db) => db.execute<{ name: string }>(expiredMonths(retentionMs)))
-  const dropped = expired.map(({ name }) => name).filter((name) => NAME.test(name)) // guard: audit-month-own
-  for (const name of dropped) {
-    await database.transaction(async (tx) => {
-      await tx.execute(LOCK_TIMEOUT)
-      await tx.execute(sql`drop table if exists ${sql.identifier(name)}`)
-    })
+  const names = expired.map(({ name }) => name).filter((name) => NAME.test(name)) // guard: audit-month-own
+  const kept: string[] = []
+  for (const name of names) {
+    const isDropped = await database.transaction((tx) => dropMonth(tx, name, isExported))
+    if (!isDropped) kept.push(name)
   }
-  return { made, dropped }
+  return { made, dropped: names.filter((name) => !kept.includes(name)), kept }
+}
+
+async function dropMonth(tx: Transaction, name: string, isExported: boolean): Promise<boolean> {
+  // guard: audit-export-retention
+  if (isExported && await hasUndelivered(tx, sql`${sql.identifier(name)}`)) return false
+  await tx.execute(LOCK_TIMEOUT)
+  await tx.execute(sql`drop table if exists ${sql.identifier(name)}`)
+  return true
 }
 
 interface Month extends Record<string, unknown> {

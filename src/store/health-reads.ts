@@ -1,8 +1,10 @@
 // What the console shows of the database: its replicas of Gatehouse, its standbys, and the version of the tables.
 import { sql } from 'drizzle-orm'
+import type { AuditRetention } from '../core/audit-export.js'
 import type { DatabaseState, HealthReader, ReplicaHealth, Standby } from '../core/health.js'
 import type { Database } from './database.js'
 import type { SigningKeyStore } from './keys.js'
+import { readExportHealth } from './audit-export-queue.js'
 import { knownMigrations } from './migrate.js'
 import { readSealState } from './seal-state.js'
 
@@ -11,13 +13,15 @@ export interface HealthReads {
   readonly keys: Pick<SigningKeyStore, 'list'>
   /** The hash of the configuration of this replica. */
   readonly config: () => string
+  /** Whether the audit is exported, and how long its rows are kept. */
+  readonly audit: AuditRetention
 }
 
 const MAX_REPLICAS = 200
 const MAX_STANDBYS = 20
 const SHORT_HASH = 12
 
-export function createHealthReader({ database, keys, config }: HealthReads): HealthReader {
+export function createHealthReader({ database, keys, config, audit }: HealthReads): HealthReader {
   const known = knownMigrations()
   return {
     async ready() {
@@ -28,6 +32,7 @@ export function createHealthReader({ database, keys, config }: HealthReads): Hea
     database: () => readDatabase(database, known),
     keys: () => keys.list(),
     seals: () => readSealState(database),
+    auditExport: () => readExportHealth(database, audit),
   }
 }
 

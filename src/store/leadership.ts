@@ -12,6 +12,8 @@ export interface LockOptions {
   readonly server: DatabaseServer | string
   /** The same in every replica. */
   readonly name: string
+  /** What its holder does, for the remedy of an error. */
+  readonly work?: string
   readonly timeoutMs?: number
 }
 
@@ -22,7 +24,7 @@ const BEGIN = `begin isolation level read committed read only; ${WITHOUT_TIME_LI
   set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 5; set local tcp_keepalives_count = 2`
 
 export function createLock(options: LockOptions): Leadership & { close(): Promise<void> } {
-  const { name, timeoutMs = 5_000 } = options
+  const { name, work = 're-evaluation', timeoutMs = 5_000 } = options
   const server = serverAt(options.server)
   let own: DedicatedConnection | undefined
   let held = false
@@ -67,6 +69,7 @@ export function createLock(options: LockOptions): Leadership & { close(): Promis
     held = false
     await current?.close()
   }
+  const unavailable = (cause: unknown) => lockUnavailable(cause, work)
   return { held: coalesced(() => ask().catch(unavailable)), release, close: release } // guard: sync-lock-unavailable
 }
 
@@ -82,11 +85,11 @@ async function obtain({ client }: DedicatedConnection, name: string): Promise<bo
 }
 
 /** Lock state unknown (not: held elsewhere): no replica may run. */
-function unavailable(cause: unknown): never {
+function lockUnavailable(cause: unknown, work: string): never {
   throw new GatehouseError('sync_lock_unavailable', {
     cause,
     detail: `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
-    remedy: 'The re-evaluation needs a connection outside the pool: check max_connections, and the network between ' +
+    remedy: `The ${work} needs a connection outside the pool: check max_connections, and the network between ` +
       'Gatehouse and PostgreSQL.',
   })
 }

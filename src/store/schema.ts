@@ -26,6 +26,7 @@ import type { Verdict } from '../core/reviews.js'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const snapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' })
+const int8multirange = customType<{ data: string }>({ dataType: () => 'int8multirange' })
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 /** For prefixes: in the order of the bytes. */
 const inByteOrder = (term: SQLWrapper) => sql`(${term}) collate "C"`
@@ -385,6 +386,27 @@ export const auditSeals = pgTable('audit_seals', {
   hash: bytea('hash').notNull(),
   /** HMAC of the hash under a key derived from the first of `keys.encryptionSecrets`. */
   mac: bytea('mac').notNull(),
+})
+
+/** How far the audit is exported (core/audit-export.ts): one row. */
+export const auditExports = pgTable('audit_exports', {
+  /** The key of the configuration: `audit.export`. */
+  name: text('name').primaryKey(),
+  /** Ids of rows that a receiver has accepted, and ids of which no row can come any more. */
+  delivered: int8multirange('delivered').notNull().default('{}'),
+  /** Ids up to this one are to be settled... */
+  settlingUntil: bigint('settling_until', { mode: 'number' }),
+  /** ...once these transactions, which may have taken some of them, have ended. */
+  settlingFor: text('settling_for').array(),
+  events: bigint('events', { mode: 'number' }).notNull().default(0),
+  rejected: bigint('rejected', { mode: 'number' }).notNull().default(0),
+  deliveredUntil: instant('delivered_until'),
+  acceptedAt: instant('accepted_at'),
+  failures: integer('failures').notNull().default(0),
+  failingSince: instant('failing_since'),
+  cause: text('cause'),
+  detail: text('detail'),
+  retryAt: instant('retry_at'),
 })
 
 /**

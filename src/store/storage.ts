@@ -1,5 +1,6 @@
 // PostgreSQL and everything that the gateway keeps there, opened in the order in which one part needs another.
 import { sql } from 'drizzle-orm'
+import type { AuditRetention } from '../core/audit-export.js'
 import { errorFacts } from '../core/errors.js'
 import type { MappingRow } from '../core/mapping.js'
 import type { Meter } from '../core/meter.js'
@@ -30,7 +31,7 @@ const RECORD_INTERVAL_MS = 15_000
 export interface StorageConfig {
   readonly database: DatabaseChoice & { readonly poolSize: number }
   readonly session: SessionTimeouts
-  readonly audit: { readonly retentionMs: number }
+  readonly audit: AuditRetention
   readonly keys: { readonly encryptionSecrets: readonly string[], readonly rotateEveryMs: number }
 }
 
@@ -85,7 +86,8 @@ export async function openStorage(config: StorageConfig, options: StorageDeps): 
     (error) => log.warn({ err: error }, 'housekeeping failed; it will be tried again'),
   )
   own('housekeeping', sweeping.stop)
-  sealAuditRegularly(database, { secrets: config.keys.encryptionSecrets, ...config.audit }, options)
+  const { keys: { encryptionSecrets: secrets }, audit: { retentionMs } } = config
+  sealAuditRegularly(database, { secrets, retentionMs }, options)
   countRecord(database, options)
   meter.gauges('databaseConnections', () => {
     const { busy, idle } = database.pool()

@@ -5,8 +5,9 @@ import { FORM_KEPT_MS } from '../core/admin-forms.js'
 import { ADMIN_IDLE_MS, ADMIN_LIFETIME_MS } from '../core/admin-session.js'
 import { DRAFT_KEPT_DAYS } from '../core/policy-draft.js'
 import type { SessionTimeouts } from '../core/session.js'
-import type { Database, Transaction } from './database.js'
 import { dropExpiredReviews } from './access-reviews.js'
+import type { Database, Transaction } from './database.js'
+import { IS_DELIVERED } from './audit-export-queue.js'
 import { HOUSEKEEPING, keptToTheRow, OUTSIDE_OF_MONTHS } from './audit-months.js'
 import { recordEndedMemberships } from './ended-memberships.js'
 import { ago } from './intervals.js'
@@ -16,6 +17,8 @@ export interface SweepOptions extends SessionTimeouts {
   readonly retentionMs: number
   /** False: what is kept for months is not deleted (retention-clock.ts). */
   readonly isClockConfirmed: boolean
+  /** Whether rows of the audit stay until they are exported (audit-export-queue.ts). */
+  readonly isExported: boolean
 }
 
 const BATCH = 1_000
@@ -24,7 +27,7 @@ const LOCK = sql`pg_try_advisory_xact_lock(hashtextextended('gatehouse sweep', 0
 /** @returns the number of deleted rows; undefined where another replica is sweeping */
 export async function sweep(
   database: Database,
-  { idleTimeoutMs, absoluteTimeoutMs, retentionMs, isClockConfirmed }: SweepOptions,
+  { idleTimeoutMs, absoluteTimeoutMs, retentionMs, isClockConfirmed, isExported }: SweepOptions,
 ): Promise<{ sessions: number, memberships: number, audit: number } | undefined> {
   const removed = { sessions: 0, memberships: 0, audit: 0 }
   for (;;) {
@@ -52,7 +55,7 @@ export async function sweep(
       await dropSampled(tx) // guard: policy-sample-swept
       // of processes that have ended
       await tx.execute(sql`delete from replicas where heartbeat_at < now() - interval '1 day'`)
-      const audit = isClockConfirmed ? await deleteExpired(tx, retentionMs) : 0 // guard: audit-clock-rows
+      const audit = isClockConfirmed ? await deleteExpired(tx, retentionMs, isExported) : 0 // guard: audit-clock-rows
       return { sessions: sessions.rowCount ?? 0, memberships, audit }
     })
     if (!batch) return removed.sessions + removed.memberships + removed.audit > 0 ? removed : undefined
@@ -64,7 +67,7 @@ export async function sweep(
 }
 
 /** What is kept for months. @returns the number of audit rows */
-async function deleteExpired(tx: Transaction, retentionMs: number): Promise<number> {
+async function deleteExpired(tx: Transaction, retentionMs: number, isExported: boolean): Promise<number> {
   // guard: token-swept
   await tx.execute(sql`delete from tokens k
     where least(k.expires_at, k.revoked_at) < now() - interval '90 days'`)
@@ -73,9 +76,10 @@ async function deleteExpired(tx: Transaction, retentionMs: number): Promise<numb
     where changed_at < now() - make_interval(days => ${DRAFT_KEPT_DAYS})`)
   await dropExpiredReviews(tx) // guard: review-swept
   await tx.execute(HOUSEKEEPING)
+  const isDelivered = isExported ? IS_DELIVERED : sql`true` // guard: audit-export-retention-rows
   const { rowCount } = await tx.execute(
     sql`delete from audit_events where id in (select id from audit_events where at < ${ago(retentionMs)}
-      and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} order by id limit ${BATCH})`,
+      and ${keptToTheRow(retentionMs) ? sql`true` : OUTSIDE_OF_MONTHS} and ${isDelivered} order by id limit ${BATCH})`,
   )
   return rowCount ?? 0
 }

@@ -64,6 +64,16 @@ const GAUGES: Readonly<Record<GaugeName, Gauge>> = {
     help: 'Age of the oldest re-evaluation among users with active sessions, as of the last run of this replica.',
     aggregator: 'max',
   },
+  auditExportPending: {
+    name: 'gatehouse_audit_export_pending',
+    help: 'Events of the audit that are not exported yet; at most 10,000 are counted.',
+    aggregator: 'max',
+  },
+  auditExportAge: {
+    name: 'gatehouse_audit_export_oldest_pending_seconds',
+    help: 'Age of the oldest event of the audit that is not exported yet; 0: there is none.',
+    aggregator: 'max',
+  },
 }
 
 const LABELLED: Readonly<Record<LabelledGaugeName, Gauge & { readonly label: string }>> = {

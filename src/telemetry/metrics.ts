@@ -1,6 +1,7 @@
 // Metrics for Prometheus (docs/metrics.md), on the management port alone. What happens on every request of every
 // application is counted in plain numbers, and handed over when Prometheus asks.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { EXPORT_FAILURES } from '../core/audit-export.js'
 import { FAILURES, LOGIN_FAILURES } from '../core/errors.js'
 import type { Meter } from '../core/meter.js'
 import { REEVALUATION_OUTCOMES } from '../core/reevaluation.js'
@@ -22,6 +23,8 @@ export interface MetricsOptions {
   readonly endpoints: readonly string[]
   /** Whether users are re-evaluated: its counters are absent otherwise. */
   readonly reevaluation: boolean
+  /** Whether the audit is exported: its counters are absent otherwise. */
+  readonly auditExport: boolean
 }
 
 const SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
@@ -54,7 +57,7 @@ const UNNAMED_HOSTS = {
   help: 'Answers to people who are signed in at hosts that no access rule names: access.default decided.',
 }
 
-export function createMetrics({ version, endpoints, reevaluation }: MetricsOptions): Metrics {
+export function createMetrics({ version, endpoints, reevaluation, auditExport }: MetricsOptions): Metrics {
   const registry = processRegistry()
   const registers = [registry]
   const known = AUTH_STATUSES.flatMap((status) => endpoints.map((endpoint) => [endpoint, status] as const))
@@ -86,6 +89,7 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
       ...request,
       ...registeredGauges(registry),
       ...logins,
+      ...auditExport ? exportCounters(registry) : NO_EXPORT,
       upstream,
       answered: (endpoint, status, seconds) => answers.observe(endpoint, status, seconds),
       groupMissing: () => missing.inc(),
@@ -94,6 +98,39 @@ export function createMetrics({ version, endpoints, reevaluation }: MetricsOptio
     },
     text: async () => ({ type: registry.contentType, body: `${await registry.metrics()}\n${answers.text()}` }),
     snapshot: async () => [...await snapshotOf(registry), answers.snapshot()],
+  }
+}
+
+const NO_EXPORT: Pick<Meter, 'auditDelivered' | 'auditDeliveryFailed'> = {
+  auditDelivered: () => {},
+  auditDeliveryFailed: () => {},
+}
+
+function exportCounters(registry: Registry): Pick<Meter, 'auditDelivered' | 'auditDeliveryFailed'> {
+  const registers = [registry]
+  const delivered = new Counter({
+    name: 'gatehouse_audit_export_delivered_total',
+    help: 'Events of the audit that the receiver of the export has accepted.',
+    registers,
+  })
+  const rejected = new Counter({
+    name: 'gatehouse_audit_export_rejected_total',
+    help: 'Of those, events that the receiver rejected for good (partial success of OTLP).',
+    registers,
+  })
+  const failures = new Counter({
+    name: 'gatehouse_audit_export_failures_total',
+    help: 'Deliveries of the audit that failed and are tried again, by cause.',
+    labelNames: ['cause'],
+    registers,
+  })
+  for (const cause of EXPORT_FAILURES) failures.inc({ cause }, 0)
+  return {
+    auditDelivered(events, rejectedEvents) {
+      delivered.inc(events)
+      rejected.inc(rejectedEvents)
+    },
+    auditDeliveryFailed: (cause) => failures.inc({ cause }),
   }
 }
 

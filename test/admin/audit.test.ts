@@ -23,7 +23,7 @@ async function record(t: Test) {
   const query = await connect(t, url)
   const database = openDatabase({ server: url, poolSize: 2 })
   t.teardown(() => database.close())
-  await keepAuditMonths(database, { retentionMs: 400 * 86_400_000, isClockConfirmed: true })
+  await keepAuditMonths(database, { retentionMs: 400 * 86_400_000, isClockConfirmed: true, isExported: false })
   return { query, database, admin: adminOf(database) }
 }
 

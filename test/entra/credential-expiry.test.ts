@@ -72,7 +72,7 @@ t.test('what was known stays where Graph refuses, which is no fault; a federated
 
 t.test('the metric has it in seconds, and is absent while it is not known', async (t) => {
   const text = async (at: number | undefined): Promise<string> => {
-    const metrics = createMetrics({ version: '1.0.0', endpoints: [], reevaluation: false })
+    const metrics = createMetrics({ version: '1.0.0', endpoints: [], reevaluation: false, auditExport: false })
     meterExpiry({ at: () => at }, metrics.meter)
     return (await metrics.text()).body
   }

@@ -6,7 +6,7 @@ import type { Kind } from './kind.js'
 import { groupName, path, permission, readablePath, ruleName, sha256, step, stepFile, text } from './names.js'
 import { cookieDomain, hostName, hostPattern, listenHost, network, redirectDomain } from './networks.js'
 import { authenticationContext, entraGroup, guid, tenant } from './object-ids.js'
-import { databaseUrl, publicUrl, upstream } from './origins.js'
+import { databaseUrl, exportUrl, publicUrl, upstream } from './origins.js'
 import { secret, strongSecret } from './secrets.js'
 
 export const KINDS = {
@@ -17,6 +17,7 @@ export const KINDS = {
   databaseUrl,
   duration,
   entraGroup,
+  exportUrl,
   groupName,
   guid,
   headerName,

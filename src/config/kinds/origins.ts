@@ -65,3 +65,28 @@ export const databaseUrl: Kind = {
       : { value: text }
   },
 }
+
+const EXPORT_SCHEMES = ['https:', 'http:', 'syslog+tls:', 'syslog+tcp:']
+
+/** Its path or its query may be a secret: no message repeats it. */
+export const exportUrl: Kind = {
+  title: 'address of a receiver',
+  pattern: '^(https?|syslog[+]t(ls|cp))://',
+  read(text) {
+    const wrong = (message: string, remedy: string) => valueProblem('export_url_invalid', message, remedy)
+    const usual = 'Write https://siem.example.com/events or syslog+tls://siem.example.com:6514'
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url === undefined || !EXPORT_SCHEMES.includes(url.protocol)) {
+      return wrong('is no address that begins with https://, syslog+tls:// or syslog+tcp://', usual)
+    }
+    if (url.username !== '' || url.password !== '') { // guard: audit-export-no-credentials
+      return wrong('has a user or a password', 'Take them away: a secret belongs into audit.export.secretFile.')
+    }
+    if (normalHost(url.hostname) === undefined) return wrong('has no usable host', usual)
+    if (text.includes('#')) return wrong('has a fragment, which is never sent', 'Take away # and what follows it.')
+    if (url.protocol.startsWith('syslog') && (/^\/?$/.test(url.pathname) === false || url.search !== '')) {
+      return wrong('has a path or a query, which syslog does not have', 'Write syslog+tls://HOST:PORT')
+    }
+    return { value: url.href }
+  },
+}

@@ -16,6 +16,7 @@ import {
   redirectsWithinCookie,
   trustsEveryPeer,
 } from './addresses.js'
+import { exportFits } from './audit.js'
 import { consoleHostApart, contextWithPolicy } from './console.js'
 import {
   certificateFits,
@@ -91,6 +92,7 @@ export const RULES: readonly Rule[] = [
   syncTimes,
   secretsApart,
   secretsOfDemo,
+  exportFits,
   identityCookieDomain,
   oneRowPerGroup,
   groupsOncePerRow,

@@ -175,6 +175,7 @@ t.test('there is a bounded number of drafts, and one that nobody changes is dele
     privilegedTimeoutMs: undefined,
     retentionMs: 400 * DAY_MS,
     isClockConfirmed: true,
+    isExported: false,
   })
   t.strictSame(await query('select id from policy_drafts'), [{ id: 'drf_1' }])
   t.strictSame(await query('select draft from policy_previews'), [])

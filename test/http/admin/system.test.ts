@@ -1,15 +1,17 @@
 // System and overview in the console, over HTTP and a real database: also where parts of the installation fail.
 import t, { type Test } from 'tap'
-import { auditSealed } from '../../../src/checks/audit.js'
+import { auditExported, auditSealed } from '../../../src/checks/audit.js'
 import { createHealthAdmin } from '../../../src/admin/health.js'
 import { createKeysAdmin } from '../../../src/admin/keys.js'
 import { createOverviewAdmin } from '../../../src/admin/overview.js'
 import type { AdminUseCases } from '../../../src/admin/use-cases.js'
+import type { AuditRetention } from '../../../src/core/audit-export.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import type { HealthReader, KnownHealth } from '../../../src/core/health.js'
 import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
 import { makeActivityDays } from '../../../src/store/activity-days.js'
 import { createActivityReader } from '../../../src/store/activity-reader.js'
+import { createExportQueue, readExportState } from '../../../src/store/audit-export-queue.js'
 import { createAuditSealer } from '../../../src/store/audit-seals.js'
 import { openDatabase } from '../../../src/store/database.js'
 import { createHealthReader } from '../../../src/store/health-reads.js'
@@ -59,7 +61,11 @@ const KNOWN: KnownHealth = {
   }),
 }
 
-async function scene(t: Test, broken: Partial<HealthReader> = {}) {
+async function scene(
+  t: Test,
+  broken: Partial<HealthReader> = {},
+  audit: AuditRetention = { retentionMs: 400 * 86_400_000 },
+) {
   const url = await freshDatabase(t)
   await migrate(url)
   const query = await connect(t, url)
@@ -67,7 +73,7 @@ async function scene(t: Test, broken: Partial<HealthReader> = {}) {
   t.teardown(() => database.close())
   const keys = createSigningKeyStore(database, ['z4Ge-for-tests-Hm6Tn8Pc1Fy7Gs3Jv9Qe2Ua'])
   await keys.ensure()
-  const reader = { ...createHealthReader({ database, keys, config: () => OWN_HASH }), ...broken }
+  const reader = { ...createHealthReader({ database, keys, config: () => OWN_HASH, audit }), ...broken }
   const health = createHealthAdmin({ reader, known: KNOWN })
   const activity = createActivityReader(database)
   const overview = createOverviewAdmin({ reader: createOverviewReader(database, TIMEOUTS), activity, health })
@@ -154,6 +160,56 @@ t.test('the newest seal of the audit is shown, and rows that wait for one for te
   t.match((await ask('/admin/system', READ)).text, 'overdue')
 })
 
+// proves: audit-export-late
+t.test('the export of the audit is shown, and events that wait for ten minutes', async (t) => {
+  const { ask, query, database } = await scene(t, {}, { retentionMs: 400 * 86_400_000, export: {} })
+  const queue = createExportQueue(database)
+  const note = (age: string) =>
+    query(`insert into audit_events (action, actor, at) select 'login', 'login', now() - interval '${age}'
+      from generate_series(1, 3)`)
+  const health = async () => {
+    const { json } = await ask('/admin/api/v1/health', READ)
+    const due = (json.todo as { code: string, message: string }[]).filter(({ code }) => code.startsWith('audit_export'))
+    const found = await auditExported(() => readExportState(database, 400 * 86_400_000))()
+    t.strictSame(
+      found.filter(({ state }) => state === 'warn').map(({ code }) => code),
+      due.map(({ code }) => code),
+      'doctor says the same',
+    )
+    const { text } = await ask('/admin/system', READ)
+    const { value } = json.auditExport as { value: Record<string, unknown> }
+    return { ...value, due: due.map(({ message }) => message), text }
+  }
+  t.match(await health(), { isConfigured: true, pending: 0, deliveredUntil: null, failing: null, due: [] })
+  await note('9 minutes')
+  t.match(await health(), { pending: 3, due: [], text: /works<.*nothing delivered yet, 3 events wait/s })
+  const { events } = await queue.next(2)
+  await queue.delivered(events, 1)
+  t.match(await health(), { pending: 1, delivered: 2, rejected: 1, text: /delivered up to <time.*, 1 event waits/s })
+  await query(
+    'insert into audit_events (action, actor, at) ' +
+      "values ('x', 't', now() - interval '12 minutes')",
+  )
+  t.match(await health(), { due: [/^Events of the audit .* for 12 minutes: no replica has tried; 2 events wait, /] })
+  await queue.failed({ cause: 'refused', detail: 'it answered 401' }, 60_000)
+  t.match(await health(), {
+    failing: { cause: 'refused', detail: 'it answered 401', failures: 1 },
+    due: [/1 attempts? ha(?:s|ve) failed, the last one because the receiver refused it \(it answered 401\)/],
+    text: /fails<.*<code>refused<.*next attempt <time/s,
+  })
+  await note('500 days')
+  t.match(await health(), { due: [/have not been exported for/, /past audit\.retention and are kept/] })
+})
+
+t.test('without an export nothing of it is read', async (t) => {
+  const { ask, query } = await scene(t)
+  await query("insert into audit_events (action, actor, at) values ('x', 't', now() - interval '1 day')")
+  const { json } = await ask('/admin/api/v1/health', READ)
+  t.match(json.auditExport, { state: 'read', value: { isConfigured: false, pending: 0 } })
+  t.notMatch(JSON.stringify(json.todo), 'audit_export')
+  t.match((await ask('/admin/system', READ)).text, 'events stay in the database')
+})
+
 t.test('private halves of keys leave neither with the list nor with the page', async (t) => {
   const { ask } = await scene(t)
   const { json } = await ask('/admin/api/v1/keys', READ)
@@ -179,7 +235,14 @@ t.test('a part that never answers is shown as such within two seconds, and the o
 
 // proves: admin-health-part
 t.test('a database that is down is a state of the pages, and no error of them', async (t) => {
-  const broken = { database: failing, ready: failing, replicas: failing, keys: failing, seals: failing }
+  const broken = {
+    database: failing,
+    ready: failing,
+    replicas: failing,
+    keys: failing,
+    seals: failing,
+    auditExport: failing,
+  }
   const { ask, database } = await scene(t, broken)
   await database.close()
   for (const path of ['/admin/system', '/admin', '/admin?range=7d']) {

@@ -272,6 +272,7 @@ t.test('tokens that ended 90 days ago are swept', async (t) => {
     ...scene.gateway.config.session,
     retentionMs: 90 * 86_400_000,
     isClockConfirmed: true,
+    isExported: false,
   })
   const left = await query<{ id: string }>('select id from tokens')
   t.strictSame(new Set(left.map(({ id }) => id)), new Set(made.slice(0, 3)))

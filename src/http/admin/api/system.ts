@@ -69,6 +69,24 @@ const seals = closed({
   overdueSeconds: nullable(number('Age of the oldest row from after the newest seal; null: there is none.')),
 })
 
+const auditExport = closed({
+  isConfigured: flag('Whether the configuration has the section `audit.export`; without it nothing else is known.'),
+  delivered: Type.Integer({ description: 'Events that receivers have accepted since the first export.' }),
+  rejected: Type.Integer({ description: 'Of those, events that the receiver rejected for good (OTLP).' }),
+  deliveredUntil: nullable(instant('Of the newest event that was delivered.')),
+  acceptedAt: nullable(instant('When a receiver last accepted events.')),
+  pending: Type.Integer({ description: 'Events that are not delivered; at most 10,000 are counted.' }),
+  oldestPendingSeconds: nullable(number('Age of the oldest of them; null: there is none.')),
+  failing: nullable(closed({
+    since: instant('The first failure since events were last accepted.'),
+    cause: text('`unreachable`, `timeout`, `redirected`, `refused` or `unavailable`.'),
+    detail: text('What happened at the last attempt.'),
+    failures: Type.Integer({ description: 'Attempts that have failed since then.' }),
+    retryAt: instant('The next attempt.'),
+  })),
+  isRetentionWaiting: flag('Whether rows past `audit.retention` are kept because they are not delivered.'),
+})
+
 export const health = defineEndpoint({
   method: 'GET',
   path: '/health',
@@ -120,6 +138,7 @@ export const health = defineEndpoint({
     replicas: part(Type.Array(replica)),
     keys: part(Type.Array(key)),
     seals: part(seals),
+    auditExport: part(auditExport),
     todo: Type.Array(
       closed({
         urgency: text('`bad` or `warn`.'),
@@ -131,13 +150,15 @@ export const health = defineEndpoint({
     ),
   }),
   async handle({ useCases }) {
-    const { database: server, replicas, keys: signing, seals: sealed, ...known } = await useCases.health.read()
+    const read = await useCases.health.read()
+    const { database: server, replicas, keys: signing, seals: sealed, auditExport: exported, ...known } = read
     return {
       ...known,
       database: partOf(server),
       replicas: partOf(replicas),
       keys: partOf(signing),
       seals: partOf(sealed),
+      auditExport: partOf(exported),
     }
   },
 })

@@ -1,5 +1,6 @@
 // What the pages System and Overview show alike: states, parts that do not answer, and what is to be done.
 import type { Health, Todo } from '../../../admin/health.js'
+import { exportProblems, pendingText } from '../../../core/audit-export.js'
 import { isSealOverdue } from '../../../core/audit-seals.js'
 import type { Part, Reach } from '../../../core/health.js'
 import { html, type Html, type Value } from '../../pages/html.js'
@@ -52,6 +53,21 @@ export function sealsText({ seals }: Pick<Health, 'seals'>): Html {
   if (newest === null) return html`${state} none yet`
   const { number, at, rows, hash } = newest
   return html`${state} seal ${number} of ${timeText(at)}, ${rows} ${rows === 1 ? 'row' : 'rows'}, ${idText(hash)}`
+}
+
+export function exportText({ auditExport }: Pick<Health, 'auditExport'>): Value {
+  if (auditExport.state === 'unreachable') return tag('not known', 'warn')
+  const { value } = auditExport
+  if (!value.isConfigured) return html`${tag('off')} events stay in the database`
+  const until = value.deliveredUntil === null
+    ? 'nothing delivered yet'
+    : html`delivered up to ${timeText(value.deliveredUntil)}`
+  const problem = exportProblems(value).length > 0 ? tag('late', 'warn') : tag('works', 'good')
+  const { failing } = value
+  const state = failing === null ? problem : html`${tag('fails', 'warn')} <code>${failing.cause}</code>`
+  return html`${state} ${until}, ${pendingText(value)}${
+    failing === null ? '' : html`; next attempt ${timeText(failing.retryAt)}`
+  }`
 }
 
 export function credentialText({ entra }: Pick<Health, 'entra'>): Value {

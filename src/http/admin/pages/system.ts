@@ -11,6 +11,7 @@ import {
   credentialText,
   databaseText,
   durationText,
+  exportText,
   partText,
   reachText,
   replicasLine,
@@ -72,6 +73,7 @@ function parts(health: Health): Html {
     ['Re-evaluation', syncText(health)],
     ['Database', databaseText(health)],
     ['Audit seals', sealsText(health)],
+    ['Audit export', exportText(health)],
     ['Changes', servers.changes],
   ])
 }

@@ -1,0 +1,128 @@
+// The loop of the export: one replica at a time takes what is not delivered, sends it, and records it as delivered once
+// the receiver has accepted it. A delivery that fails is tried again for ever: nothing is left out, and nothing
+// overtakes.
+import {
+  MAX_EXPORT_EVENTS,
+  retryPauseMs,
+  type AuditReceiver,
+  type ExportBatch,
+  type ExportFailure,
+  type ExportQueue,
+} from '../core/audit-export.js'
+import type { Leadership } from '../core/reevaluation.js'
+
+export interface ExportReport {
+  /** @param rejected of them for good */
+  delivered(events: number, rejected: number): void
+  failed(failure: ExportFailure, retryInMs: number): void
+  /** The database or the lock failed. */
+  broken(error: unknown): void
+}
+
+export interface ExporterDeps {
+  readonly queue: ExportQueue
+  readonly receiver: AuditReceiver
+  readonly leadership: Leadership & { close(): Promise<void> }
+  readonly report: ExportReport
+  readonly intervalMs?: number
+  /** From 0 to 1. */
+  readonly random?: () => number
+}
+
+export interface AuditExporter {
+  start(): void
+  /** One run; the one in progress, if there is one. Never rejects. */
+  run(): Promise<void>
+  /** What is under way is completed within two seconds, or is delivered again by another replica. */
+  close(): Promise<void>
+}
+
+const INTERVAL_MS = 2_000
+const SHUTDOWN_GRACE_MS = 2_000
+/** The receiver may be reachable for another replica. */
+const FAILURES_BEFORE_YIELD = 3
+const RUNS_YIELDED = 2
+
+export function createAuditExporter(deps: ExporterDeps): AuditExporter {
+  const { leadership, report, intervalMs = INTERVAL_MS } = deps
+  const closing = new AbortController()
+  const deliver = createDelivery(deps, closing.signal)
+  let runsToYield = 0
+  let running: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const runOnce = async (): Promise<void> => {
+    if (runsToYield > 0) {
+      runsToYield--
+      return
+    }
+    if (await deliver() !== 'yield') return
+    runsToYield = RUNS_YIELDED
+    await leadership.release()
+  }
+  const run = (): Promise<void> => {
+    running ??= runOnce().catch(report.broken).finally(() => {
+      running = undefined
+    })
+    return running
+  }
+  const next = (inMs: number): void => {
+    timer = setTimeout(() => {
+      void run().then(() => {
+        if (!closing.signal.aborted) next(intervalMs)
+      })
+    }, inMs).unref()
+  }
+  return {
+    start: () => next(0),
+    run,
+    async close() {
+      clearTimeout(timer)
+      const deadline = setTimeout(() => closing.abort(), SHUTDOWN_GRACE_MS).unref()
+      await running
+      closing.abort()
+      clearTimeout(deadline)
+      clearTimeout(timer)
+      await Promise.all([leadership.close(), deps.receiver.close()])
+    },
+  }
+}
+
+/** @returns delivers what waits; `yield`: another replica should try */
+function createDelivery(
+  { queue, receiver, leadership, report, random = Math.random }: ExporterDeps,
+  closing: AbortSignal,
+) {
+  let maxEvents = MAX_EXPORT_EVENTS
+  /** After a start the configuration may be another one: the pause of the last failure does not count. */
+  let isFirst = true
+
+  const failed = async (failure: ExportFailure, { failures }: ExportBatch): Promise<void> => {
+    const retryInMs = retryPauseMs(failures, failure.retryAfterMs, random())
+    report.failed(failure, retryInMs)
+    // the event that is refused is found, and a receiver with a smaller limit is served
+    if (failure.cause === 'refused') maxEvents = Math.max(1, Math.floor(maxEvents / 2))
+    await queue.failed(failure, retryInMs)
+  }
+  return async (): Promise<'yield' | undefined> => {
+    for (;;) {
+      if (closing.aborted || !await leadership.held()) return undefined // guard: audit-export-one-replica
+      const batch = await queue.next(maxEvents)
+      if (batch.events.length === 0) break
+      if (batch.waitMs > 0 && !isFirst) return undefined // guard: audit-export-backoff
+      isFirst = false
+      const result = await receiver.send(batch.events, closing)
+      if (result.failure !== undefined) { // guard: audit-export-accepted
+        if (closing.aborted) return undefined
+        await failed(result.failure, batch)
+        return (batch.failures + 1) % FAILURES_BEFORE_YIELD === 0 ? 'yield' : undefined
+      }
+      await queue.delivered(batch.events, result.rejected)
+      report.delivered(batch.events.length, result.rejected)
+      maxEvents = Math.min(MAX_EXPORT_EVENTS, maxEvents * 2)
+      if (!batch.isFull) break
+    }
+    await queue.settle()
+    return undefined
+  }
+}
