@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../src/config/load.js'
 import { runningConfig } from '../src/config/running-config.js'
 import { createLoadingThread } from '../src/config/loading-thread.js'
-import { createDraftJudge } from '../src/draft-judge.js'
+import { createDraftJudge, createEntryJudge } from '../src/draft-judge.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
 const ENV = {
@@ -35,6 +35,7 @@ function judgeIn(t: Test) {
       images: { namedIn: async () => [] },
       thread: createLoadingThread(),
     }),
+    judgeEntry: createEntryJudge(running, ENV),
     running,
     reload(text: string) {
       writeFileSync(file, text)
@@ -70,6 +71,22 @@ t.test('no finding has the value of a variable', async (t) => {
     'a finding that depends on the value is not explained',
   )
   t.notMatch(JSON.stringify([warnings, problems]), /outside\.test/)
+})
+
+// proves: policy-entry-variables
+t.test('one row or rule by itself sees the variables in force alone, and says no value of them', async (t) => {
+  const { judgeEntry } = judgeIn(t)
+  const rule = (host: string) => `{ hosts: ["${host}"], allow: authenticated }`
+  t.strictSame(await judgeEntry(rule('${HOST}'), 'access.rules[4]'), [])
+  const [unset, ...others] = await judgeEntry(rule('${OTHER}'), 'access.rules[4]')
+  t.match(unset, { code: 'env_unset', path: 'access.rules[4].hosts[0]' })
+  t.strictSame(others, [])
+  const wrong = await judgeEntry('{ entraGroup: "${HOST}", groups: ["${INSIDE} "], more: 1 }', 'groupMapping[2]')
+  t.strictSame(
+    wrong.map(({ path }) => path),
+    ['entraGroup', 'groups[0]', 'more'].map((key) => `groupMapping[2].${key}`),
+  )
+  t.notMatch(JSON.stringify(wrong), /outside\.test|corp\.test/)
 })
 
 t.test('variables that the policy in force does not use are not there', async (t) => {

@@ -73,7 +73,7 @@ export function createLoadingThread(): LoadingThread {
       return { config: { ...inForce, ...received(answer.part) }, warnings: answer.warnings }
     },
     async readEntries(text) {
-      if (text.length <= SHORT) return readPolicyEntries(text)
+      if (text.length <= SHORT) return readPolicyEntries(text) // guard: policy-entries-in-a-thread
       const answer = await answerTo({ kind: 'entries', text })
       if (!('entries' in answer)) throw new Error('the thread has read something else')
       return answer.entries

@@ -125,7 +125,8 @@ export function entryProblems(
   }, SCHEMA)
   if (parsed === undefined || shape === undefined || report.problems.length > 0) return inOrder(report.problems)
   const used = { customSteps: [], images: [] }
-  const context = contextOf(parsed, report, inForce, { env: variablesOf(inForce, env), used, uploaded: [] })
+  const variables = variablesOf(inForce, env) // guard: policy-entry-variables
+  const context = contextOf(parsed, report, inForce, { env: variables, used, uploaded: [] })
   readValue({ ...context, budget: { left: MOST_ENTRY_VALUES } }, shape, parsed.doc.contents, path, START)
   return inOrder(report.problems)
 }

@@ -7,6 +7,7 @@ import type { Config } from '../../src/config/config.js'
 import { createLoadingThread } from '../../src/config/loading-thread.js'
 import { loadConfig } from '../../src/config/load.js'
 import { loadPolicy, type PolicyDocumentOptions } from '../../src/config/policy-document.js'
+import { readPolicyEntries } from '../../src/config/policy-entries.js'
 import { ConfigError } from '../../src/config/problem.js'
 
 const ID = '8d1f0000-1111-2222-3333-444444444444'
@@ -129,5 +130,20 @@ t.test('the process goes on meanwhile', async (t) => {
   clearInterval(timer)
   t.equal(first.groupMapping.length, 2_000)
   t.equal(second.requireMappedGroup, true)
+  t.ok(turns > 20, `a timer of a millisecond ran ${turns} times`)
+})
+
+// proves: policy-entries-in-a-thread
+t.test('the rows and rules of a long text are read in the thread too, with the same result', async (t) => {
+  const row = (index: number) => `  - { entraGroup: ${String(index).padStart(8, '0')}-0000-4000-8000-000000000000 }\n`
+  const text = `groupMapping:\n${Array.from({ length: 3_000 }, (_, index) => row(index)).join('')}`
+  const thread = createLoadingThread()
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  const read = await thread.readEntries(text)
+  clearInterval(timer)
+  t.equal(read.lists.groupMapping.entries.length, 3_000)
+  t.strictSame(read, readPolicyEntries(text))
+  t.strictSame(await thread.readEntries(row(1)), readPolicyEntries(row(1)))
   t.ok(turns > 20, `a timer of a millisecond ran ${turns} times`)
 })
