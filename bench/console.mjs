@@ -194,6 +194,15 @@ function pageAddresses({ person, draft, correlationId, at }) {
       'staff=false&active=true&notSeenDays=30',
       'group=Local%20002&staff=true',
     ],
+    '/admin/reviews': [
+      'q=family12',
+      'kind=superuser',
+      'group=Local%20002',
+      'reviewed=true',
+      'reviewed=false',
+      'verdict=doubted',
+      'active=false',
+    ],
     '/admin/groups': ['q=24', 'empty=true', 'unused=true', 'missing=true'],
     '/admin/sessions': [
       'host=app3.bench.test',
@@ -227,7 +236,9 @@ function pageAddresses({ person, draft, correlationId, at }) {
 function apiAddresses({ person, draft, correlationId, at }) {
   const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'))
   const inPath = (path, name) =>
-    path.includes('/drafts/') && name === 'id' ? draft : { id: person, name: 'Local%20001', number: '1' }[name]
+    path.includes('/drafts/') && name === 'id'
+      ? draft
+      : { id: person, name: 'Local%20001', number: '1', personId: person, right: 'group:Local%20001' }[name]
   const values = {
     from: '1',
     to: '1',
@@ -245,6 +256,8 @@ function apiAddresses({ person, draft, correlationId, at }) {
     since: at,
     until: at,
     range: '30d',
+    kind: 'staff',
+    verdict: 'doubted',
     limit: '200',
     against: 'base',
   }

@@ -38,6 +38,9 @@ function filledIn(scene: ConsoleScene): readonly string[] {
     '/admin/people?q=nobody-is-called-this',
     '/admin/people?staff=true&active=true',
     '/admin/audit?action=login',
+    '/admin/reviews?reviewed=true',
+    '/admin/reviews?verdict=doubted&kind=superuser',
+    `/admin/reviews?q=${person}`,
     `/admin/test?person=${person}&url=https%3A%2F%2Fnetbox.contoso.example%2F`,
   ]
 }
@@ -51,6 +54,12 @@ function groupForms(scene: ConsoleScene): readonly string[] {
     ...[named, ...others.slice(-1)].flatMap((group) => ['change', 'remove', 'grant'].map((act) => `${group}/${act}`)),
     `${named}/permissions/netbox.view/revoke`,
   ]
+}
+
+/** Forms that review a flag and a group of a name of each kind. */
+function reviewForms({ people: [person = ''], groups }: ConsoleScene): readonly string[] {
+  const rights = ['superuser', ...groups.slice(-1).map((name) => `group:${name}`)]
+  return rights.map((right) => `/admin/reviews/${person}/${encodeURIComponent(right)}/mark`)
 }
 
 /** Forms that begin, save, delete, approve and deploy drafts of the policy, and those of a version. */
@@ -82,7 +91,8 @@ function addressesOf(scene: ConsoleScene): readonly string[] {
   const paths = PAGES.map(({ path }) => path)
   const filled = filledIn(scene).filter((address) => paths.includes(address.replace(/\?.*/, '')))
   const pages = paths.flatMap((path) => examples[path] ?? [path])
-  return [...pages, ...filled, ...groupForms(scene), ...draftForms(scene), ...entryForms(scene)]
+  const forms = [...groupForms(scene), ...draftForms(scene), ...entryForms(scene), ...reviewForms(scene)]
+  return [...pages, ...filled, ...forms]
 }
 
 async function contextOf(

@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { GROUP_IDS, PERSON_IDS, seedDemoDirectory } from '../../src/demo/people.js'
+import { createActTransaction } from '../../src/store/act-unit.js'
+import { createRightsHeld } from '../../src/store/rights-held.js'
 import { giveAdminSession } from './admin.js'
 import type { Browser } from './browser.js'
 import { startTestGateway, type TestGateway } from './gateway.js'
@@ -69,6 +71,7 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
     [PERSON_IDS.many],
   )
   await seedImages(query)
+  await seedReviews(gateway)
   return {
     gateway,
     query,
@@ -78,6 +81,19 @@ export async function startConsoleScene(t: Test, config: Record<string, unknown>
     drafts: await seedDrafts(query),
     longDraft: await seedLongDraft(query),
   }
+}
+
+/** Two marks of three of the first rights of the report, with notes. */
+async function seedReviews({ gateway: { database }, config }: TestGateway): Promise<void> {
+  const { rows } = await createRightsHeld(database).list({ limit: 60 })
+  const reviewerId = rows.at(0)?.personId ?? ''
+  await createActTransaction(database, config.session, [])(async ({ reviews }) => {
+    for (const [n, { personId, kind, group }] of rows.entries()) {
+      const verdict = n % 3 === 1 ? 'doubted' : 'confirmed'
+      const note = n % 2 === 0 ? hostileName(n) : null
+      if (n % 3 > 0) await reviews.mark(personId, { kind, group }, { verdict, reviewerId, note })
+    }
+  })
 }
 
 /** A picture of usual size, and one that is no picture, under a long name. */

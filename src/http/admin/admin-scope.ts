@@ -11,6 +11,7 @@ import { draftDownloads } from './pages/draft-downloads.js'
 import { imageFiles } from './pages/images-page.js'
 import { versionDownloads } from './pages/version-downloads.js'
 import { groupsDownload } from './pages/groups-download.js'
+import { reviewDownloads } from './pages/review-downloads.js'
 import { peopleCsvRoute } from './people-csv.js'
 import { pageRoutes, type PageRoutesOptions } from './pages/routes.js'
 
@@ -37,6 +38,7 @@ export async function adminScope(scope: FastifyInstance, options: AdminScopeOpti
     pages.addHook('onRequest', pages.rateLimit(apiLimit))
     await pages.register(auditDownloads, options)
     await pages.register(peopleCsvRoute, options)
+    await pages.register(reviewDownloads, options)
     await pages.register(versionDownloads, options)
     await pages.register(draftDownloads, options)
     await pages.register(imageFiles, options)

@@ -132,7 +132,7 @@ export function defineActPage<
       params,
       query: Type.Object({
         form: Type.Optional(Type.String({ maxLength: 100 })),
-        ...Object.fromEntries(prefilled.map((name) => [name, Type.Optional(Type.String({ maxLength: 300 }))])),
+        ...Object.fromEntries(prefilled.map((name) => [name, Type.Optional(Type.String({ maxLength: 2_000 }))])),
       }),
       async render(request) {
         const { actor, useCases, path: at } = request

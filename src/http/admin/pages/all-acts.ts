@@ -13,6 +13,7 @@ import { importGroupsPage } from './group-import.js'
 import { grantPermissionPage, revokePermissionPage } from './group-permission-acts.js'
 import { rotateKeysPage, withdrawKeysPage } from './key-acts.js'
 import { activatePage, addPage, deactivatePage, endPersonSessionsPage, removePage, renamePage } from './person-acts.js'
+import { markRightPage } from './review-acts.js'
 import { addTokenPage, revokeTokenPage } from './token-acts.js'
 import { endAllSessionsPage, endHostSessionsPage, endSessionPage } from './session-acts.js'
 
@@ -30,6 +31,7 @@ export const ACT_PAGES: readonly ActPage[] = [
   revokeTokenPage,
   giveGroupPage,
   takeGroupPage,
+  markRightPage,
   addGroupPage,
   changeGroupPage,
   removeGroupPage,

@@ -13,6 +13,7 @@ import { overviewPage } from './overview.js'
 import type { AdminPage } from './page.js'
 import { peoplePage } from './people-page.js'
 import { personPage } from './person-page.js'
+import { reviewsPage } from './reviews-page.js'
 import { sessionsPage } from './sessions-page.js'
 import { mappingPage } from './mapping-page.js'
 import { explainPage, personAccessPage } from './person-policy.js'
@@ -29,6 +30,7 @@ export const PAGES: readonly AdminPage[] = [
   superusersPage,
   groupsPage,
   groupPage,
+  reviewsPage,
   sessionsPage,
   auditPage,
   explainPage,

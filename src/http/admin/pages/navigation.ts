@@ -12,6 +12,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Overview', path: '/admin' },
   { label: 'People', path: '/admin/people' },
   { label: 'Groups', path: '/admin/groups' },
+  { label: 'Reviews', path: '/admin/reviews' },
   { label: 'Mapping', path: '/admin/mapping' },
   { label: 'Access', path: '/admin/access' },
   { label: 'Drafts', path: '/admin/drafts', permission: 'gatehouse.policy' },

@@ -2,7 +2,8 @@
 import type { PersonDetails, Right, RightNotHeld } from '../../../admin/person.js'
 import { html, type Html } from '../../pages/html.js'
 import { badge, emptyState, nameText } from './components.js'
-import { linkTo } from './links.js'
+import { link, linkTo } from './links.js'
+import { REVIEWS, reviewText } from './review-acts.js'
 import { joined, reasonText, rightLine } from './right-line.js'
 import { dataTable, pager } from './table.js'
 
@@ -19,7 +20,7 @@ export function rightsList(
   take: (right: Right) => Html = () => html``,
 ): Html {
   const end = after + RIGHTS
-  const table = dataTable<Right>({
+  const table = dataTable<PersonDetails['rights'][number]>({
     caption: 'Rights and their reasons',
     rows: rights.slice(after, end),
     columns: [
@@ -29,6 +30,7 @@ export function rightsList(
         kind: 'text',
         cell: (right) => html`${rightLine(right)}${right.byHand && right.kind === 'group' ? take(right) : ''}`,
       },
+      { heading: 'Review', kind: 'text', cell: (right) => reviewLink(id, right) },
       { heading: 'Permissions', cell: ({ permissions }) => permissionsText(permissions) },
     ],
     empty: emptyState({
@@ -40,6 +42,13 @@ export function rightsList(
   })
   const next = end < rights.length ? String(end) : undefined
   return html`${table}${pager({ path: linkTo('people', id), query: { after: after || undefined }, next })}`
+}
+
+function reviewLink(personId: string, right: PersonDetails['rights'][number]): Html {
+  const { kind, name, review } = right
+  const href = link(REVIEWS, kind === 'group' ? { q: personId, group: name } : { q: personId, kind })
+  return html`${review === null ? html`<span class="soft">not reviewed yet</span>` : reviewText(review)} <a
+ href="${href}">Review<span class="unseen"> of ${nameText(name)}</span></a>`
 }
 
 export function notHeldList({ notHeld }: PersonDetails): Html {
