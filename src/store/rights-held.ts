@@ -26,6 +26,8 @@ const HELD = sql`(
   union all select 2, g.name, g.id::text, ug.cause, ug.since, ${membershipEnd('ug')}
     from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id and ${liveMembership('ug')})`
 
+/** Of a page: a round of rights costs several times one of users, because of the marks. */
+const ROUNDS = 3
 /** After all rights of a user. */
 const PAST = 3
 const KINDS = ['superuser', 'staff', 'group'] as const
@@ -117,6 +119,7 @@ async function rightsPage(
     after,
     limit,
     first: first(limit),
+    rounds: ROUNDS,
     cursorOf: ({ username, kind, group }) => ({ username, place: KINDS.indexOf(kind), group: group ?? '' }),
     read: async (cursor, examine) => {
       const conditions = sql.join([...filters.map(({ condition }) => condition), ...conditionsOf(filter)], sql` and `)

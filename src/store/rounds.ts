@@ -15,6 +15,8 @@ export interface RoundsOptions<Row, Cursor> {
   readonly limit: number
   /** How many the first round examines. */
   readonly first: number
+  /** At most so many rounds for a page. */
+  readonly rounds?: number
   readonly cursorOf: (row: Row) => Cursor
   readonly read: (after: Cursor | undefined, examine: number) => Promise<Round<Row, Cursor>>
 }
@@ -25,11 +27,11 @@ const ROUNDS = 7
 
 /** @returns a page that may be shorter than its limit, although it is not the last */
 export async function pageInRounds<Row, Cursor>(
-  { after, limit, first, cursorOf, read }: RoundsOptions<Row, Cursor>,
+  { after, limit, first, rounds = ROUNDS, cursorOf, read }: RoundsOptions<Row, Cursor>,
 ): Promise<Page<Row, Cursor>> {
   const rows: Row[] = []
   let from = after
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const size = Math.min(first * 4 ** round, EXAMINED)
     const found = await read(from, size)
     rows.push(...found.rows)
