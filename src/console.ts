@@ -6,8 +6,10 @@ import { createRefusals } from './admin/acts/refusals.js'
 import type { AdminAccess } from './admin-access.js'
 import type { AdminUseCases } from './admin/use-cases.js'
 import type { ReloadableConfig, RunningConfig } from './config/running-config.js'
+import type { Replicas } from './core/replicas.js'
 import type { Siblings } from './core/siblings.js'
 import { createDraftUseCases } from './draft-use-cases.js'
+import { createEntraClient } from './entra/client.js'
 import { openLiveDirectory } from './entra/live-directory.js'
 import { adminEntry } from './http/admin/entry.js'
 import { requireOwnForm } from './http/admin/form-token.js'
@@ -29,6 +31,7 @@ import { createAdminForms } from './store/admin-forms.js'
 import { createPolicyVersionStore } from './store/policy-versions.js'
 
 export interface ConsoleDeps extends OverviewDeps {
+  readonly replicas: Pick<Replicas, 'announcement'>
   readonly siblings: Siblings | undefined
   /** Who asks, by which cookie, from which network. */
   readonly admin: AdminAccess
@@ -81,9 +84,20 @@ function createUseCases(app: FastifyInstance, config: RunningConfig, deps: Conso
   const naming = { policy: () => namesIn(config.current()), shown: () => namesIn(config.shown()) }
   const { storage: { database } } = deps
   const { entra } = config.startup
-  const liveDirectory = openLiveDirectory(() => ({ ...entra, ...config.current().entra }), entra)
+  const entraNow = () => ({ ...entra, ...config.current().entra })
+  const liveDirectory = openLiveDirectory(entraNow, entra)
   app.addHook('onClose', () => liveDirectory.close())
-  const drafts = createDraftUseCases(config, { database, log: app.log })
+  const { replicas, entra: { source } } = deps
+  const drafts = createDraftUseCases(config, {
+    database,
+    log: app.log,
+    live: {
+      openClient: () => createEntraClient(entraNow), // guard: policy-live-own-client
+      securityGroupsOnly: entra.securityGroupsOnly,
+      place: replicas.announcement().name,
+      signInsHeldUntil: () => source.throttledUntil(),
+    },
+  })
   app.addHook('onClose', () => drafts.policyPreview.close())
   return {
     ...createPeopleUseCases({ database, timeouts: config.startup.session, ...naming }),

@@ -14,6 +14,7 @@ import type { RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
 import { createEntryReader } from './draft-entries.js'
 import { createDraftJudge, createEntryJudge } from './draft-judge.js'
+import { openLivePreview, type LivePreviewDeps } from './live-previews.js'
 import { networkTest } from './net/networks.js'
 import type { Database } from './store/database.js'
 import { consolePermissions } from './store/act-policy.js'
@@ -32,12 +33,13 @@ export interface DraftUseCaseDeps {
   readonly database: Database
   /** Of it the variables of the policy in force alone are used. */
   readonly env?: Environment | undefined
-  readonly log: { warn(facts: object, text: string): void }
+  readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
+  readonly live: Omit<LivePreviewDeps, 'database'>
 }
 
 export function createDraftUseCases(
   config: RunningConfig,
-  { database, env = process.env, log }: DraftUseCaseDeps,
+  { database, env = process.env, log, live }: DraftUseCaseDeps,
 ): Pick<
   AdminUseCases,
   'policyDrafts' | 'policyEntries' | 'policyImages' | 'policyPreview' | 'policyApprovals' | 'policyApplications'
@@ -60,16 +62,7 @@ export function createDraftUseCases(
   const read = createEntryReader((text) => thread.readEntries(text))
   const editing = { edit: editPolicyEntries, sourceOf: entrySource, judgeEntry: createEntryJudge(config, env) }
   const policyEntries = createPolicyEntriesAdmin({ drafts: policyDrafts, read, ...editing })
-  const policyPreview = createPolicyPreviewAdmin({
-    drafts: policyDrafts,
-    previews: createPolicyPreviews(database),
-    policyHash,
-    localGroups: createLocalGroups(database),
-    snapshots: (entraGroups) => snapshotsOfActiveUsers(database, entraGroups),
-    countSnapshots: () => countSnapshots(database),
-    sampled: () => requestsSampled(database, { ...config.startup, access: config.current().access }, config.shown()),
-    failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
-  })
+  const policyPreview = createPreviews(config, { database, log, live, policyDrafts })
   const policyApprovals = createPolicyApprovalsAdmin({
     needed: policyDrafts.source === 'file' ? 0 : config.startup.admin?.approvals ?? 0,
     approvals: createPolicyApprovals(database),
@@ -81,6 +74,27 @@ export function createDraftUseCases(
   const policyApplications = { find: (version: number) => findApplication(database, version) }
   const policyImages = createPolicyImagesAdmin(images)
   return { policyDrafts, policyEntries, policyPreview, policyApprovals, policyApplications, policyImages }
+}
+
+function createPreviews(
+  config: RunningConfig,
+  { database, log, live, policyDrafts }: DraftUseCaseDeps & Pick<AdminUseCases, 'policyDrafts'>,
+): AdminUseCases['policyPreview'] {
+  return createPolicyPreviewAdmin({
+    drafts: policyDrafts,
+    previews: createPolicyPreviews(database),
+    policyHash: () => config.current().policyText.hash,
+    localGroups: createLocalGroups(database),
+    snapshots: (entraGroups) => snapshotsOfActiveUsers(database, entraGroups),
+    countSnapshots: () => countSnapshots(database),
+    async beginLive(actor) {
+      const run = await openLivePreview(actor, { ...live, database })
+      log.info({ actor }, 'a live preview has begun: the Entra groups of all active users are read from Graph')
+      return run
+    },
+    sampled: () => requestsSampled(database, { ...config.startup, access: config.current().access }, config.shown()),
+    failed: (error) => log.warn({ err: error }, 'a preview of a draft of the policy has failed'),
+  })
 }
 
 /** @param shown what is in force, for people to read @returns undefined: none are sampled */

@@ -1,5 +1,5 @@
 // Deploys of the policy, put together: for the commands, and for the console and its API.
-import { countChanges } from './admin/policy-preview.js'
+import { countChanges } from './admin/preview-collector.js'
 import { createPolicyDeploysAdmin, type PolicyDeploysAdmin } from './admin/policy-deploys.js'
 import type { Config } from './config/config.js'
 import type { PolicyDeployments } from './core/policy-version.js'

@@ -71,9 +71,9 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   const policy = await openPolicy(given, options, { ...shared, storage, customStep: customSteps.step })
   const { config, replica } = policy
   const { current } = config
-  const replicas = openReplicas(config, options, { ...metrics, policy: policy.version })
-  const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
+  const replicas = openReplicas(config, options, { ...metrics, policy: policy.version, source: entra.source })
+  const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
   const auditExport = await openAuditDelivery(startup, { ...shared, storage })
   const { step: customStep } = customSteps
   const counting = openCounting(config, { ...shared, ...storage })
@@ -175,13 +175,14 @@ function replicaName({ startup }: RunningConfig, { siblings }: GatewayOptions): 
 function openReplicas(
   config: RunningConfig,
   options: GatewayOptions,
-  { meter, policy }: Pick<Metrics, 'meter'> & { policy: DeployedPolicy['version'] },
+  { meter, policy, source }: Pick<Metrics, 'meter'> & Pick<Entra, 'source'> & { policy: DeployedPolicy['version'] },
 ): Replicas {
   const { log, siblings, replicasMayDifferMs: reportAfterMs } = options
   const replicas = createReplicas({
     name: replicaName(config, options),
     config: config.hash,
     policy,
+    throttledUntil: () => source.throttledUntil(),
     log: speaksForAll(siblings) ? log : { warn: () => {}, info: () => {} },
     ...(reportAfterMs === undefined ? {} : { reportAfterMs }),
   })

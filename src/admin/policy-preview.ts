@@ -1,40 +1,47 @@
-// Previews of drafts of the policy: who gains and loses which rights by their last snapshots, and which requests of the
-// last day would be decided otherwise. All users and requests are read in batches while other requests are answered;
-// one preview at a time in a process.
-import { createHash, randomUUID } from 'node:crypto'
-import { createChangeRanking, type RightCount, type UserChange } from '../core/change-ranking.js'
+// Previews of drafts of the policy: who gains and loses which rights by their last snapshots or by what Graph has now
+// (live-preview.ts), and which requests of the last day would be decided otherwise. All users and requests are read in
+// batches while other requests are answered; one preview of a kind at a time in a process.
+import { randomUUID } from 'node:crypto'
 import { GatehouseError } from '../core/errors.js'
-import { changeOfRights, isChange, rightsFrom } from '../core/explain.js'
-import { createGroupMapping } from '../core/mapping.js'
 import type { DraftPolicy } from '../core/policy-draft.js'
 import {
-  MOST_COUNTED,
-  MOST_NAMED,
-  MOST_PREVIEWED,
-  type ChangeCounts,
-  type KeptPreview,
+  type DraftPreviews,
   type PolicyPreview,
   type PolicyPreviews,
   type PreviewedSnapshot,
-  type PreviewedUser,
+  type PreviewEnd,
   type PreviewKey,
-  type PreviewResult,
 } from '../core/policy-preview.js'
 import type { LocalGroups } from '../core/policy.js'
-import { existingGroups } from './local-groups.js'
+import { liveDuration, type LivePreviewRun } from './live-preview.js'
 import { draftUnknown, type PolicyDraftsAdmin } from './policy-drafts.js'
+import { begunOf, draftPreviews, keptAnswer, lastOf } from './kept-previews.js'
+import { createCollector, entraGroupsOf } from './preview-collector.js'
 import { compareRequests, type SampledRequests } from './request-comparison.js'
 
 export interface PolicyPreviewAdmin {
   /**
-   * Starts one, or returns the one that is under way or was made within some minutes.
-   * @throws GatehouseError `policy_draft_unknown`, `policy_draft_unusable`, `rate_limited`
+   * Starts one, or returns the one of its kind that is under way or was made within some minutes.
+   * @param live by the groups that Graph has now, for this actor of the audit record; otherwise by the stored snapshots
+   * @throws GatehouseError `policy_draft_unknown`, `policy_draft_unusable`, `rate_limited`; of a live one
+   *   `live_preview_busy`, `graph_throttled`
    */
-  start(draft: string): Promise<PolicyPreview>
-  /** Undefined: there is none of the text and of the policy in force as they are now. */
+  start(draft: string, live?: { readonly actor: string }): Promise<PolicyPreview>
+  /** Both kinds, as far as they are of the text and of the policy in force as they are now. */
+  ofDraft(draft: string): Promise<DraftPreviews>
+  /** Of both kinds the one that was finished last: a deploy and an approval need it. Undefined: there is none. */
   last(draft: string): Promise<PolicyPreview | undefined>
-  /** Ends the one under way. */
+  /** What a live preview costs. */
+  liveCost(): Promise<LiveCost>
+  /** Ends those under way. */
   close(): Promise<void>
+}
+
+export interface LiveCost {
+  /** About how many users are read. */
+  readonly users: number
+  /** About how long it takes. */
+  readonly durationMs: number
 }
 
 export interface PolicyPreviewPorts {
@@ -46,98 +53,107 @@ export interface PolicyPreviewPorts {
   /** All active users, in batches, in an order that stays. @param entraGroups those that matter */
   readonly snapshots: (entraGroups: readonly string[]) => AsyncIterable<readonly PreviewedSnapshot[]>
   readonly countSnapshots: () => Promise<number>
+  /** @throws GatehouseError `live_preview_busy`, `graph_throttled` */
+  readonly beginLive: (actor: string) => Promise<LiveRun>
   /** Undefined: no requests are sampled. */
   readonly sampled: () => SampledRequests | undefined
   /** Of a run that has failed. */
   readonly failed: (error: unknown) => void
 }
 
-/** Within this time the same preview is not made again. */
-const KEPT_MS = 5 * 60_000
-/** An older one says too little about the users of now. */
-const SHOWN_MS = 60 * 60_000
-/** A process that writes nothing for so long does not run any more. */
-const LOST_MS = 60_000
+/** Reads the groups of all active users from Graph. */
+export interface LiveRun extends Pick<LivePreviewRun, 'stop' | 'close'> {
+  readonly snapshots: () => AsyncIterable<readonly PreviewedSnapshot[]>
+}
+
 const PROGRESS_MS = 500
+/** However long a page of users takes. */
+const BEAT_MS = 5_000
 
 export function createPolicyPreviewAdmin(ports: PolicyPreviewPorts): PolicyPreviewAdmin {
   const { drafts, previews, policyHash } = ports
-  let isBusy = false
-  let isClosed = false
-  let current: Promise<void> | undefined
+  const runs = createRuns(ports)
   const judged = async (draft: string): Promise<Judged | undefined> => {
-    const { policy } = await drafts.judge((await drafts.get(draft)).text)
-    return policy && { policy, key: { draftHash: policy.hash, policyHash: policyHash() } }
+    const { text } = await drafts.get(draft)
+    const { policy } = await drafts.judge(text)
+    return policy && { draft, text, policy, key: { draftHash: policy.hash, policyHash: policyHash() } }
   }
   return {
-    async start(draft) {
+    async start(draft, live) {
       const known = await judged(draft)
       if (known === undefined) throw new GatehouseError('policy_draft_unusable')
-      const kept = await keptPreview(draft, known.key, KEPT_MS, ports)
-      if (kept !== undefined && kept.state !== 'failed') return kept
-      if (isBusy || isClosed) throw busy() // guard: policy-preview-once
-      isBusy = true
-      try {
-        const run = randomUUID()
-        const total = await ports.countSnapshots()
-        if (!await previews.begin(draft, run, { ...known.key, total })) throw draftUnknown(draft)
-        current = runPreview(run, known, ports, () => isClosed).finally(() => {
-          isBusy = false
-        })
-      } catch (error) {
-        isBusy = false
-        throw error
-      }
-      const begun = await keptPreview(draft, known.key, KEPT_MS, ports)
+      const isLive = live !== undefined
+      const kept = keptAnswer(await previews.byDraft(draft), known.key, isLive)
+      if (kept !== undefined) return kept
+      await runs.begin(known, live)
+      const begun = begunOf(await previews.byDraft(draft), known.key, isLive)
       if (begun === undefined) throw busy() // another process has begun one of another text
       return begun
     },
+    async ofDraft(draft) {
+      const known = await judged(draft)
+      if (known === undefined) return { stored: undefined, live: undefined }
+      return draftPreviews(await previews.byDraft(draft), known.key)
+    },
     async last(draft) {
       const known = await judged(draft)
-      return known && await keptPreview(draft, known.key, SHOWN_MS, ports)
+      return known && lastOf(await previews.byDraft(draft), known.key)
     },
-    async close() {
+    async liveCost() {
+      const users = await ports.countSnapshots()
+      return { users, durationMs: liveDuration(users) }
+    },
+    close: () => runs.close(),
+  }
+}
+
+/** Those of this process. Live ones are counted elsewhere: one runs in the installation. */
+function createRuns(ports: PolicyPreviewPorts) {
+  const runs = new Set<BegunRun>()
+  let isBusy = false
+  let isClosed = false
+  const follow = (run: BegunRun, over: () => void): void => {
+    runs.add(run)
+    run.isOver.finally(() => {
+      runs.delete(run)
+      over()
+    }).catch(() => {}) // it never rejects
+    if (isClosed) run.stop()
+  }
+  return {
+    async begin(known: Judged, live: { readonly actor: string } | undefined): Promise<void> {
+      const isStored = live === undefined
+      if ((isStored && isBusy) || isClosed) throw busy() // guard: policy-preview-once
+      const over = (): void => {
+        if (isStored) isBusy = false
+      }
+      if (isStored) isBusy = true
+      try {
+        follow(await beginRun(known, live, ports), over)
+      } catch (error) {
+        over()
+        throw error
+      }
+    },
+    async close(): Promise<void> {
       isClosed = true
-      await current
+      for (const run of runs) run.stop()
+      await Promise.all([...runs].map(({ isOver }) => isOver))
     },
   }
+}
+
+interface BegunRun {
+  /** Never rejects. */
+  readonly isOver: Promise<void>
+  stop(): void
 }
 
 interface Judged {
+  readonly draft: string
+  readonly text: string
   readonly policy: DraftPolicy
   readonly key: PreviewKey
-}
-
-async function keptPreview(
-  draft: string,
-  key: PreviewKey,
-  mostMs: number,
-  { previews }: PolicyPreviewPorts,
-): Promise<PolicyPreview | undefined> {
-  return ofNow(await previews.byDraft(draft), key, mostMs)
-}
-
-/**
- * @param seen hash of the preview that the administrator has seen
- * @throws GatehouseError `policy_preview_stale`: it is not that of the draft and of the policy in force as they are
- */
-export function requirePreview(found: KeptPreview | undefined, key: PreviewKey, seen: string): PreviewResult {
-  const result = ofNow(found, key, SHOWN_MS)?.result
-  if (result?.hash === seen) return result // guard: policy-preview-seen
-  throw new GatehouseError('policy_preview_stale')
-}
-
-function ofNow(
-  found: KeptPreview | undefined,
-  { draftHash, policyHash }: PreviewKey,
-  mostMs: number,
-): PolicyPreview | undefined {
-  // guard: policy-preview-of-now
-  if (found === undefined || found.draftHash !== draftHash || found.policyHash !== policyHash) return undefined
-  if (found.state === 'running' && found.ageMs > LOST_MS) {
-    return { ...found, state: 'failed', code: 'preview_interrupted' }
-  }
-  return found.ageMs > mostMs ? undefined : found
 }
 
 function busy(): GatehouseError {
@@ -147,123 +163,94 @@ function busy(): GatehouseError {
   })
 }
 
-/** Never rejects. */
-async function runPreview(
-  run: string,
-  { policy, key }: Judged,
+/** @throws GatehouseError `policy_draft_unknown`, `live_preview_busy`, `graph_throttled` */
+async function beginRun(
+  known: Judged,
+  by: { readonly actor: string } | undefined,
   ports: PolicyPreviewPorts,
-  isClosed: () => boolean,
-): Promise<void> {
-  const { previews, localGroups, snapshots, failed } = ports
+): Promise<BegunRun> {
+  const { previews, snapshots, countSnapshots, beginLive } = ports
+  const id = randomUUID()
+  const total = await countSnapshots()
+  const live = by === undefined ? undefined : await beginLive(by.actor)
+  try {
+    const preview = { ...known.key, live: live !== undefined, total }
+    if (!await previews.begin(known.draft, id, preview)) throw draftUnknown(known.draft)
+  } catch (error) {
+    await live?.close()
+    throw error
+  }
+  let isStopped = false
+  const stop = (): void => {
+    isStopped = true
+    live?.stop()
+  }
+  const run = {
+    id,
+    ...known,
+    isLive: live !== undefined,
+    snapshots: () => live?.snapshots() ?? snapshots(entraGroupsOf(known.policy)),
+    isStopped: () => isStopped,
+    stop,
+  }
+  return { stop, isOver: runPreview(run, ports).finally(() => live?.close()) }
+}
+
+interface Run extends Judged {
+  readonly id: string
+  readonly isLive: boolean
+  readonly snapshots: () => AsyncIterable<readonly PreviewedSnapshot[]>
+  readonly isStopped: () => boolean
+  stop(): void
+}
+
+/** Never rejects. */
+async function runPreview(run: Run, ports: PolicyPreviewPorts): Promise<void> {
+  const { id, policy, key, isLive, snapshots, isStopped } = run
+  const { previews, localGroups, failed } = ports
   let done = 0
   let writtenAt = performance.now()
+  const beat = setInterval(() => {
+    beatOf(run, done, ports).catch(() => {}) // the next one tries again
+  }, BEAT_MS).unref()
   /** @returns false: another run has taken the place of this one */
   const goesOn = async (): Promise<boolean> => {
-    if (isClosed()) throw new GatehouseError('preview_interrupted')
+    if (isStopped()) throw new GatehouseError('preview_interrupted')
     if (performance.now() - writtenAt < PROGRESS_MS) return true
-    const isThere = await previews.progress(run, done)
+    const isThere = await previews.progress(id, done)
     writtenAt = performance.now()
     return isThere
   }
   try {
-    const collected = await createCollector(policy, key, localGroups)
-    for await (const batch of snapshots(entraGroupsOf(policy))) {
+    const collected = await createCollector(policy, { ...key, isLive }, localGroups)
+    for await (const batch of snapshots()) {
       for (const snapshot of batch) collected.add(snapshot)
       done += batch.length
       if (!await goesOn()) return
     }
     const sample = ports.sampled()
     const sampled = sample === undefined ? null : await compareRequests(policy, sample, localGroups, goesOn)
-    if (sampled !== undefined) await previews.end(run, done, { result: { ...collected.result(), sampled } })
+    if (sampled !== undefined) await previews.end(id, done, { result: { ...collected.result(), sampled } })
   } catch (error) {
     failed(error)
-    const code = error instanceof GatehouseError ? error.code : 'internal'
-    await previews.end(run, done, { code }).catch(failed)
+    await previews.end(id, done, endOf(error)).catch(failed)
+  } finally {
+    clearInterval(beat)
   }
 }
 
-function entraGroupsOf({ groupMapping }: Pick<DraftPolicy, 'groupMapping'>): readonly string[] {
-  return groupMapping.map(({ entraGroup }) => entraGroup)
+/** Between pages of users, of which one may take minutes. Nobody waits for a preview of another text, or policy. */
+async function beatOf(
+  { id, draft, text, key, stop }: Run,
+  done: number,
+  { previews, drafts, policyHash }: PolicyPreviewPorts,
+): Promise<void> {
+  await previews.progress(id, done)
+  if (policyHash() !== key.policyHash || (await drafts.get(draft)).text !== text) stop() // guard: policy-preview-wanted
 }
 
-/** How many users gain and lose a right by a mapping, as a preview counts them. */
-export async function countChanges(
-  groupMapping: DraftPolicy['groupMapping'],
-  { localGroups, snapshots }: Pick<PolicyPreviewPorts, 'localGroups' | 'snapshots'>,
-): Promise<ChangeCounts> {
-  const collected = await createCollector({ groupMapping }, { draftHash: '', policyHash: '' }, localGroups)
-  for await (const batch of snapshots(entraGroupsOf({ groupMapping }))) {
-    for (const snapshot of batch) collected.add(snapshot)
-  }
-  const { gains, losses } = collected.result()
-  return { gains, losses }
-}
-
-interface UserToPreview extends UserChange {
-  readonly userId: string
-}
-
-interface Collector {
-  add(snapshot: PreviewedSnapshot): void
-  /** The hash is over all of it, and over no request: other ones are sampled every minute, which changes no right. */
-  result(): Omit<PreviewResult, 'sampled'>
-}
-
-async function createCollector(
-  { groupMapping }: Pick<DraftPolicy, 'groupMapping'>,
-  { draftHash, policyHash }: PreviewKey,
-  localGroups: LocalGroups,
-): Promise<Collector> {
-  const mapping = createGroupMapping(groupMapping)
-  const existing = await existingGroups(localGroups, [...new Set(groupMapping.flatMap(({ groups }) => groups))])
-  const ranking = createChangeRanking<UserToPreview>(MOST_PREVIEWED)
-  const hash = createHash('sha256').update(JSON.stringify([draftHash, policyHash]))
-  const totals = { users: 0, gains: 0, losses: 0, newSuperusers: 0 }
-  let oldest: string | null = null
-  let newest: string | null = null
-  return {
-    add({ userId, username, readAt, entraGroupIds, ...before }) {
-      totals.users++
-      if (oldest === null || readAt < oldest) oldest = readAt
-      if (newest === null || readAt > newest) newest = readAt
-      const change = changeOfRights(before, rightsFrom(mapping, entraGroupIds, (name) => existing.has(name)))
-      if (!isChange(change)) return
-      hash.update(JSON.stringify([userId, change])) // guard: policy-preview-hash
-      const { gained, lost, staff, superuser } = change
-      if (gained.length > 0 || staff > 0 || superuser > 0) totals.gains++
-      if (lost.length > 0 || staff < 0 || superuser < 0) totals.losses++
-      if (superuser > 0) totals.newSuperusers++
-      ranking.add({ userId, username, readAt, change })
-    },
-    result: () => ({
-      hash: hash.copy().digest('hex'),
-      ...totals,
-      changed: ranking.changed,
-      oldestReading: oldest,
-      newestReading: newest,
-      changes: ranking.gravest().map(previewed),
-      counts: largest(ranking.counts()),
-    }),
-  }
-}
-
-function previewed({ userId, username, readAt, change }: UserToPreview): PreviewedUser {
-  const { gained, lost, staff, superuser } = change
-  return {
-    userId,
-    username,
-    readAt,
-    superuser,
-    staff,
-    gained: gained.slice(0, MOST_NAMED),
-    lost: lost.slice(0, MOST_NAMED),
-    moreGained: Math.max(0, gained.length - MOST_NAMED),
-    moreLost: Math.max(0, lost.length - MOST_NAMED),
-  }
-}
-
-/** In their order. */
-function largest(counts: readonly RightCount[]): readonly RightCount[] {
-  const kept = new Set([...counts].sort((a, b) => b.gain + b.lose - a.gain - a.lose).slice(0, MOST_COUNTED))
-  return counts.filter((count) => kept.has(count))
+function endOf(error: unknown): PreviewEnd {
+  if (!(error instanceof GatehouseError)) return { code: 'internal' }
+  const { code, facts: { until } } = error
+  return { code, until: typeof until === 'string' ? until : undefined }
 }

@@ -1,21 +1,21 @@
 // `gatehouse explain --with`, `gatehouse policy preview`: gains and losses of all users under another configuration,
 // from their last snapshots or from Graph. Reads in batches, so that memory does not grow with the number of users.
 // Changes nothing.
+import { hostname } from 'node:os'
+import type { LiveRun } from '../admin/policy-preview.js'
 import { createChangeRanking, type ChangeRanking, type UserChange } from '../core/change-ranking.js'
 import { changeOfRights, isChange, rightsFrom } from '../core/explain.js'
 import { createGroupMapping } from '../core/mapping.js'
-import type { PreviewedRequests } from '../core/policy-preview.js'
+import type { PreviewedRequests, PreviewedSnapshot } from '../core/policy-preview.js'
 import type { Config } from '../config/config.js'
 import type { Database } from '../store/database.js'
-import { countSnapshots, snapshotsOfActiveUsers, type UserSnapshot } from '../store/membership-snapshots.js'
-import { EXIT, print, printTable, readConfig, withDatabase, type CommonOptions } from './context.js'
-import { openLiveMemberships, type LiveMemberships } from './live-memberships.js'
+import { countSnapshots, snapshotsOfActiveUsers } from '../store/membership-snapshots.js'
+import { cliActor, EXIT, print, printTable, withDatabase, type CommonOptions } from './context.js'
 import { createProgress } from './progress.js'
 import { jsonOutput, printPages } from './row-output.js'
 import { printRequests } from './sampled-requests.js'
 
-/** Users whose groups are read from Graph between two database pages. */
-const LIVE_BATCH = 200
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** In a table for people; programs get all of them, as they are found. */
 const MAX_LISTED = 1_000
 
@@ -35,32 +35,26 @@ export async function explainWith(
   options: CommonOptions & { readonly live?: boolean },
   requests?: () => Promise<PreviewedRequests | null>,
 ): Promise<number> {
-  const live = options.live ? openLiveMemberships(readConfig(options).config) : undefined
+  const { live = false } = options
   const tally: Tally = { users: 0, unavailable: 0, changed: 0, oldest: undefined }
-  try {
-    if (options.json) {
-      const sampled = await requests?.()
-      const facts = () => factsOf(tally, live !== undefined, sampled)
-      const output = jsonOutput<UserChange>({ list: 'changes', facts })
-      await withChanges(next, names, { options, live, tally }, (pages) => printPages(pages, output))
-    } else {
-      const ranking = createChangeRanking(MAX_LISTED)
-      await withChanges(next, names, { options, live, tally }, async (pages) => {
-        for await (const page of pages) for (const change of page) ranking.add(change)
-      })
-      printGravest(tally, ranking, live !== undefined)
-      const sampled = await requests?.()
-      if (sampled !== undefined) printRequests(sampled)
-    }
-  } finally {
-    await live?.close()
+  if (options.json) {
+    const sampled = await requests?.()
+    const output = jsonOutput<UserChange>({ list: 'changes', facts: () => factsOf(tally, live, sampled) })
+    await withChanges(next, names, { options, tally }, (pages) => printPages(pages, output))
+    return EXIT.ok
   }
+  const ranking = createChangeRanking(MAX_LISTED)
+  await withChanges(next, names, { options, tally }, async (pages) => {
+    for await (const page of pages) for (const change of page) ranking.add(change)
+  })
+  printGravest(tally, ranking, live)
+  const sampled = await requests?.()
+  if (sampled !== undefined) printRequests(sampled)
   return EXIT.ok
 }
 
 interface Reading {
-  readonly options: CommonOptions
-  readonly live: LiveMemberships | undefined
+  readonly options: CommonOptions & { readonly live?: boolean }
   readonly tally: Tally
 }
 
@@ -71,37 +65,57 @@ async function withChanges(
   reading: Reading,
   work: (pages: AsyncIterable<readonly UserChange[]>) => Promise<void>,
 ): Promise<void> {
-  await withDatabase(reading.options, async ({ database }) => {
+  const { options } = reading
+  await withDatabase(options, async ({ database, file: { entra } }) => {
+    const live = options.live ? await beginLive(database, entra) : undefined
+    const stop = (): void => live?.stop()
+    for (const signal of STOP_SIGNALS) process.once(signal, stop)
     const progress = createProgress('users read', () => countSnapshots(database))
+    const mapped = next.groupMapping.map(({ entraGroup }) => entraGroup)
+    const snapshots = live?.snapshots() ?? snapshotsOfActiveUsers(database, mapped)
     try {
-      await work(changesOf(next, names, { ...reading, database, progress }))
+      await work(changesOf(next, names, { ...reading, snapshots, progress }))
     } finally {
       progress.end()
+      await live?.close()
+      for (const signal of STOP_SIGNALS) process.off(signal, stop)
     }
+  })
+}
+
+/** The one of the installation. @throws GatehouseError `live_preview_busy`, `graph_throttled` */
+async function beginLive(database: Database, entra: Config['entra']): Promise<LiveRun> {
+  const [{ openLivePreview }, { createEntraClient }] = await Promise.all([
+    import('../live-previews.js'),
+    import('../entra/client.js'),
+  ])
+  return await openLivePreview(cliActor(), {
+    database,
+    openClient: () => createEntraClient(() => entra),
+    securityGroupsOnly: entra.securityGroupsOnly,
+    place: hostname(),
+    signInsHeldUntil: () => undefined, // of this process: those of replicas are in the database
   })
 }
 
 async function* changesOf(
   { groupMapping }: Config,
   names: ReadonlySet<string>,
-  { live, tally, database, progress }: Reading & {
-    readonly database: Database
+  { options: { live = false }, tally, snapshots, progress }: Reading & {
+    readonly snapshots: AsyncIterable<readonly PreviewedSnapshot[]>
     readonly progress: ReturnType<typeof createProgress>
   },
 ): AsyncGenerator<readonly UserChange[]> {
   const mapping = createGroupMapping(groupMapping)
-  const mapped = live === undefined ? groupMapping.map(({ entraGroup }) => entraGroup) : []
-  // From Graph few at a time: progress is then shown every few seconds.
-  for await (const batch of snapshotsOfActiveUsers(database, mapped, live && LIVE_BATCH)) {
-    const read = await live?.read(batch.map(({ oid }) => oid))
+  for await (const batch of snapshots) {
     const changes: UserChange[] = []
     for (const snapshot of batch) {
-      const ids = read ? read.get(snapshot.oid) : snapshot.entraGroupIds
-      count(tally, snapshot, ids !== undefined)
+      const { entraGroupIds: ids } = snapshot
+      count(tally, snapshot)
       await progress.at(tally.users)
       if (ids === undefined) continue
       const change = changeOfRights(snapshot, rightsFrom(mapping, ids, (name) => names.has(name)))
-      const readAt = read ? 'now' : snapshot.readAt
+      const readAt = live ? 'now' : snapshot.readAt
       if (isChange(change)) changes.push({ username: snapshot.username, readAt, change })
     }
     tally.changed += changes.length
@@ -109,9 +123,9 @@ async function* changesOf(
   }
 }
 
-function count(tally: Tally, { readAt }: UserSnapshot, isAvailable: boolean): void {
+function count(tally: Tally, { readAt, entraGroupIds }: PreviewedSnapshot): void {
   tally.users++
-  if (!isAvailable) tally.unavailable++
+  if (entraGroupIds === undefined) tally.unavailable++
   if (tally.oldest === undefined || readAt < tally.oldest) tally.oldest = readAt
 }
 

@@ -92,7 +92,7 @@ export interface PolicyUnit {
   /** Permissions of the console (`gatehouse.*`) by the name of the local group that has them. */
   consolePermissions(): Promise<ReadonlyMap<string, readonly string[]>>
   /** Undefined: there is none. */
-  previewOf(draft: string): Promise<KeptPreview | undefined>
+  previewsOf(draft: string): Promise<readonly KeptPreview[]>
   /** Locked, with the rights of their approvers. */
   approvals(target: ApprovalTarget): Promise<readonly PolicyApproval[]>
   /** In place of an earlier one of the same approver. */

@@ -234,6 +234,7 @@ export const FAILURES = {
   policy_image_exists: { status: 409, sentence: 'Another image has this name: give yours another name.' },
   policy_image_unusable: { status: 400, sentence: 'It is no PNG, JPEG or WebP of at most 256 kB.' },
   policy_images_full: { status: 409, sentence: 'There are too many uploaded images.' },
+  live_preview_busy: { status: 409, sentence: 'Another live preview runs: one at a time in the installation.' },
   preview_interrupted: { status: 503, sentence: 'The preview was interrupted: start it again.' },
   policy_version_unusable: { status: 422, sentence: 'This version cannot be used as the policy any more.' },
   policy_version_unknown: { status: 404, sentence: 'There is no version of the policy with this number.' },

@@ -25,8 +25,12 @@ export interface PreviewedUser {
 export interface PreviewResult {
   /** SHA-256 over the draft, the policy in force and every change: 64 hex characters. */
   readonly hash: string
+  /** Whether the groups were read from Graph for it; otherwise they are of the stored snapshots. */
+  readonly live: boolean
   /** Active users with a snapshot. */
   readonly users: number
+  /** Of them, those whose account is disabled or deleted in Entra ID: only a live preview finds them. */
+  readonly unavailable: number
   readonly changed: number
   /** Users who gain a right, and who lose one: both may be true of a user. */
   readonly gains: number
@@ -88,6 +92,7 @@ export interface SampledUser extends SessionRights {
 /** The preview of a draft that was made last, or is under way. */
 export interface PolicyPreview {
   readonly state: PreviewState
+  readonly live: boolean
   /** Users read, and about how many there are. */
   readonly done: number
   readonly total: number
@@ -95,6 +100,8 @@ export interface PolicyPreview {
   readonly startedAt: string
   /** Of a run that has failed. */
   readonly code: string | null
+  /** ISO 8601: until when Graph asked a run that has failed to wait; null: it did not. */
+  readonly until: string | null
   readonly draftHash: string
   readonly policyHash: string
   readonly result: PreviewResult | null
@@ -105,7 +112,14 @@ export interface PreviewedSnapshot extends MappedRights {
   readonly userId: string
   readonly username: string
   readonly readAt: string
-  readonly entraGroupIds: readonly string[]
+  /** Undefined: the account is disabled or deleted in Entra ID. */
+  readonly entraGroupIds: readonly string[] | undefined
+}
+
+/** A preview by the stored snapshots, and a live one. Undefined: there is none of the draft and the policy of now. */
+export interface DraftPreviews {
+  readonly stored: PolicyPreview | undefined
+  readonly live: PolicyPreview | undefined
 }
 
 export interface PreviewKey {
@@ -113,19 +127,27 @@ export interface PreviewKey {
   readonly policyHash: string
 }
 
-export type PreviewEnd = { readonly result: PreviewResult } | { readonly code: string }
+export type PreviewEnd = { readonly result: PreviewResult } | {
+  readonly code: string
+  /** ISO 8601. */
+  readonly until?: string | undefined
+}
+
+export interface NewPreview extends PreviewKey {
+  readonly live: boolean
+  readonly total: number
+}
 
 /** Users who gain a right, and who lose one. */
 export type ChangeCounts = Pick<PreviewResult, 'gains' | 'losses'>
 
-/** Keeps one preview for each draft. */
+/** Keeps two previews for each draft: one by the stored snapshots, and a live one. */
 export interface PolicyPreviews {
   /** @param hash of the preview @returns undefined where it is not kept any more, or is not about this change */
   countsOf(hash: string, key: PreviewKey): Promise<ChangeCounts | undefined>
-  /** Undefined: there is none. */
-  byDraft(draft: string): Promise<KeptPreview | undefined>
-  /** In place of the one before. @returns false: there is no such draft */
-  begin(draft: string, run: string, key: PreviewKey & { readonly total: number }): Promise<boolean>
+  byDraft(draft: string): Promise<readonly KeptPreview[]>
+  /** In place of the one of its kind. @returns false: there is no such draft */
+  begin(draft: string, run: string, preview: NewPreview): Promise<boolean>
   /** @returns false: another run has taken the place of this one, or the draft was deleted */
   progress(run: string, done: number): Promise<boolean>
   end(run: string, done: number, end: PreviewEnd): Promise<void>

@@ -25,6 +25,8 @@ export interface Announcement {
   readonly config: string
   /** Number of the policy version in force; undefined: not recorded yet. */
   readonly policy?: number | undefined
+  /** For how many milliseconds yet Graph asked the sign-ins of this replica to wait; undefined: it did not. */
+  readonly throttledMs?: number | undefined
 }
 
 export interface Replicas {
@@ -46,6 +48,8 @@ export interface ReplicasOptions {
   readonly config: () => string
   /** Number of the policy version in force. */
   readonly policy?: () => number | undefined
+  /** Milliseconds since 1970. */
+  readonly throttledUntil?: () => number | undefined
   readonly log: { warn(facts: object, text: string): void, info(facts: object, text: string): void }
   readonly reportAfterMs?: number
   /** A replica that is silent for this time is considered stopped. */
@@ -90,7 +94,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     }
   }
   return {
-    announcement: () => ({ config: config(), policy: policy(), name: own }),
+    announcement: () => ({ config: config(), policy: policy(), name: own, throttledMs: throttledMs(options) }),
     receive(id, { config: hash, name }) {
       if (!CONFIG.test(hash) || !NAME.test(name) || id.length > 40) return
       const known = others.get(id)
@@ -114,6 +118,11 @@ export function createReplicas(options: ReplicasOptions): Replicas {
       }
     },
   }
+}
+
+function throttledMs({ throttledUntil }: ReplicasOptions): number | undefined {
+  const until = throttledUntil?.()
+  return until === undefined ? undefined : Math.max(0, until - Date.now())
 }
 
 function shortHash(config: string): string {

@@ -15,6 +15,7 @@ import {
 } from './graph-batch.js'
 import type { GraphClient } from './graph.js'
 import { firstPage, readMemberships } from './memberships.js'
+import { timeLimit, type TimeLimit } from './time-limit.js'
 
 export interface AccountSourceOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
@@ -27,7 +28,7 @@ interface Reader {
   readonly graphUrl: string
   readonly batch: GraphBatch
   readonly securityGroupsOnly: boolean
-  readonly budget: () => Pick<RequestContext, 'deadline' | 'signal'>
+  readonly budget: () => TimeLimit
 }
 
 /** On the batch and on each of its requests: Microsoft does not document which of them counts. */
@@ -38,12 +39,12 @@ export function createAccountSource(
   background: BackgroundGraph = createBackgroundGraph(options),
 ): AccountSource {
   const { securityGroupsOnly, budgetMs } = options
-  const { graph, graphUrl, pause } = background
-  const budget = () => ({ deadline: performance.now() + budgetMs, signal: AbortSignal.timeout(budgetMs) })
+  const { graph, graphUrl, pause, options: { stop, onThrottled } } = background
+  const budget = () => timeLimit(budgetMs, stop)
   const reader: Reader = {
     graph,
     graphUrl,
-    batch: createGraphBatch({ graph, graphUrl, pause }),
+    batch: createGraphBatch({ graph, graphUrl, pause, onThrottled }),
     securityGroupsOnly,
     budget,
   }
@@ -75,12 +76,13 @@ async function readAccounts(
     // the token was refused, which is about no user in particular
     if (response.status === 401) throw responseError(response, context.correlationId)
   }
-  const pages = { ...context, ...reader.budget() }
+  const { deadline, signal, release } = reader.budget()
+  const pages = { ...context, deadline, signal }
   const results = oids.map(async (oid, index) => {
     const { account, groups } = idsOf(index)
     return [oid, await readAccount(reader, oid, responses.get(account), responses.get(groups), pages)] as const
   })
-  return new Map(await Promise.all(results))
+  return new Map(await Promise.all(results).finally(release))
 }
 
 const idsOf = (index: number) => ({ account: `${index}-account`, groups: `${index}-groups` })

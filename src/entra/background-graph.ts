@@ -5,7 +5,8 @@ import { GatehouseError } from '../core/errors.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
 import type { RequestContext, SharedPause } from './graph-batch.js'
-import { createGraphClient, type GraphClient } from './graph.js'
+import { createGraphClient, type GraphClient, type OnThrottled } from './graph.js'
+import { timeLimit } from './time-limit.js'
 
 export interface BackgroundGraph {
   /** For accounts and their groups. */
@@ -14,6 +15,7 @@ export interface BackgroundGraph {
   readonly graphUrl: string
   /** Requested by a response of a batch; applies to all background work. */
   readonly pause: SharedPause
+  readonly options: BackgroundGraphOptions
   /** Calls `work` with a token and a time limit, and once more with another token where Graph refused the first. */
   withToken<T>(
     correlationId: string,
@@ -22,27 +24,43 @@ export interface BackgroundGraph {
   ): Promise<T>
 }
 
-export function createBackgroundGraph(connection: EntraConnection): BackgroundGraph {
+export interface BackgroundGraphOptions {
+  /** Ends every request that is under way. */
+  readonly stop?: AbortSignal | undefined
+  /** Called with each 429, also with that of a response of a batch. */
+  readonly onThrottled?: OnThrottled | undefined
+}
+
+export function createBackgroundGraph(
+  connection: EntraConnection,
+  { stop, onThrottled }: BackgroundGraphOptions = {},
+): BackgroundGraph {
   const { http, endpoints: { graph: graphUrl } } = connection
   const token = createAppToken(connection)
-  const graph = createGraphClient({ http, graphUrl, patient: true })
+  const graph = createGraphClient({ http, graphUrl, patient: true, onThrottled })
   const deltas = createGraphClient({ http, graphUrl, patient: true }) // guard: delta-own-pause
   return {
     graph,
     deltas,
     graphUrl,
     pause: { until: -Infinity },
+    options: { stop, onThrottled },
     async withToken(correlationId, remainingMs, work) {
       for (let retried = false;; retried = true) {
         const budgetMs = Math.max(1, Math.ceil(remainingMs()))
-        const [deadline, signal] = [performance.now() + budgetMs, AbortSignal.timeout(budgetMs)]
-        const accessToken = await token.get(correlationId, signal)
+        const { deadline, signal, release } = timeLimit(budgetMs, stop)
+        const accessToken = await token.get(correlationId, signal).catch((error: unknown) => {
+          release()
+          throw error
+        })
         try {
           return await work({ accessToken, correlationId, deadline, signal, priority: 'low' })
         } catch (error) {
           const unauthorized = error instanceof GatehouseError && error.facts.status === 401
           if (unauthorized) token.drop(accessToken) // guard: sync-token-refused
           if (!unauthorized || retried) throw error
+        } finally {
+          release()
         }
       }
     },

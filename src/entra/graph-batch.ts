@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatehouseError } from '../core/errors.js'
 import { REPORT, THROTTLED } from './graph-errors.js'
-import { MAX_PAUSE_MS, type GraphClient, type GraphRequest } from './graph.js'
+import { MAX_PAUSE_MS, type GraphClient, type GraphRequest, type OnThrottled } from './graph.js'
 import { isRecord } from '../core/is-record.js'
 import { parseRetryAfter } from '../core/retry-after.js'
 
@@ -51,9 +51,11 @@ export interface GraphBatchOptions {
   readonly graphUrl: string
   /** Of all batches, and of other requests that wait for the same pause. */
   readonly pause: SharedPause
+  /** Called with each response of a batch whose status is 429. */
+  readonly onThrottled?: OnThrottled | undefined
 }
 
-export function createGraphBatch({ graph, graphUrl, pause }: GraphBatchOptions): GraphBatch {
+export function createGraphBatch({ graph, graphUrl, pause, onThrottled = () => {} }: GraphBatchOptions): GraphBatch {
   const url = `${graphUrl}/v1.0/$batch`
   return {
     async send(requests, context) {
@@ -66,13 +68,20 @@ export function createGraphBatch({ graph, graphUrl, pause }: GraphBatchOptions):
         const answer = await graph.post({ ...context, url }, { requests: open })
         for (const [id, response] of responsesOf(answer, open)) responses.set(id, response)
         open = open.filter(({ id }) => RETRIED.has(responses.get(id)?.status ?? 0))
-        const last = open.length === 0 || attempt === MAX_ATTEMPTS
+        noteThrottled(open.flatMap(({ id }) => responses.get(id) ?? []), onThrottled)
+        const last = open.length === 0 || attempt === MAX_ATTEMPTS || context.signal.aborted
         const pauses = open.flatMap(({ id }) => responses.get(id) ?? []).map((each) => pauseOf(each, attempt, last))
         for (const { until, shared } of pauses) if (shared) pause.until = Math.max(pause.until, until)
         const retryAt = Math.max(pause.until, ...pauses.map(({ until }) => until))
         if (last || !await waitUntil(retryAt, context)) return responses
       }
     },
+  }
+}
+
+function noteThrottled(responses: readonly BatchResponse[], onThrottled: OnThrottled): void {
+  for (const { status, headers } of responses) {
+    if (status === 429) onThrottled(parseRetryAfter(headers['retry-after'], Date.now()))
   }
 }
 

@@ -47,13 +47,18 @@ export interface GraphClientOptions {
   /** For background work: every Retry-After pauses all requests, not only that of a 429, and there are no probes. */
   readonly patient?: boolean
   readonly probeEveryMs?: number
+  /** Called with each 429, and with the milliseconds of its Retry-After. */
+  readonly onThrottled?: OnThrottled | undefined
 }
 
+/** @param waitMs undefined: Graph did not say for how long */
+export type OnThrottled = (waitMs: number | undefined) => void
+
 export function createGraphClient(options: GraphClientOptions): GraphClient {
-  const { http, graphUrl, backoffMs = 250, patient = false } = options
+  const { http, graphUrl, backoffMs = 250, patient = false, onThrottled = () => {} } = options
   const origin = new URL(graphUrl).origin
   const throttle = createThrottle({ probeEveryMs: options.probeEveryMs ?? (patient ? Infinity : PROBE_EVERY_MS) })
-  const connection: GraphConnection = { http, origin, throttle, backoffMs, patient }
+  const connection: GraphConnection = { http, origin, throttle, backoffMs, patient, onThrottled }
   return {
     get: (request) => send(connection, request),
     post: (request, body) => send(connection, request, JSON.stringify(body)),
@@ -67,6 +72,7 @@ interface GraphConnection {
   readonly throttle: Throttle
   readonly backoffMs: number
   readonly patient: boolean
+  readonly onThrottled: OnThrottled
 }
 
 interface Attempt {
@@ -105,7 +111,7 @@ async function send(
 
 /** The answer, with what it says of a pause: `shared` is that of all requests. */
 async function ask(connection: GraphConnection, attempt: Attempt, probe: boolean): Promise<Asked> {
-  const { http, throttle, backoffMs, patient } = connection
+  const { http, throttle, backoffMs, patient, onThrottled } = connection
   const sentAt = performance.now()
   try {
     const answer = await sendAttempt(http, attempt)
@@ -114,6 +120,7 @@ async function ask(connection: GraphConnection, attempt: Attempt, probe: boolean
     const pauseMs = asked ?? backoffMs * (attempt.number + 1) ** 2
     // guard: sync-pause-batch
     const shared = status === 429 || (patient && asked !== undefined && status !== undefined && RETRIED.has(status))
+    if (status === 429) onThrottled(asked)
     if (shared) throttle.pause(Math.min(pauseMs, MAX_PAUSE_MS))
     else if (status !== undefined && status < 500) throttle.answered(sentAt)
     return { answer, pauseMs, shared }

@@ -5,7 +5,7 @@ import type { Transaction } from './database.js'
 import { addApplication } from './policy-applications.js'
 import { addApproval, lockedApprovals } from './policy-approvals.js'
 import { deployedIn, deployWithin, requireOnto } from './policy-deployments.js'
-import { previewOf } from './policy-previews.js'
+import { previewsOf } from './policy-previews.js'
 import { takePolicyTurn } from './policy-versions.js'
 
 export function policyUnit(tx: Transaction): PolicyUnit {
@@ -15,7 +15,7 @@ export function policyUnit(tx: Transaction): PolicyUnit {
       requireOnto(await deployedIn(tx), onto)
     },
     consolePermissions: () => consolePermissions(tx),
-    previewOf: (draft) => previewOf(tx, draft),
+    previewsOf: (draft) => previewsOf(tx, draft),
     approvals: (target) => lockedApprovals(tx, target),
     approve: (target, approverId, change) => addApproval(tx, target, approverId, change),
     apply: (version, asked) => addApplication(tx, version, asked),

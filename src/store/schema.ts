@@ -315,6 +315,8 @@ export const replicas = pgTable('replicas', {
   listens: boolean('listens').notNull().default(false),
   /** Number of the policy version in force; null: not recorded yet. */
   policy: integer('policy'),
+  /** Until when Graph asked the sign-ins of this replica to wait; null: it does not. */
+  throttledUntil: instant('throttled_until'),
 }) // no index on what changes each second: then an update writes no index either
 
 /**
@@ -515,9 +517,11 @@ export const policyApprovals = pgTable('policy_approvals', {
   check('policy_approvals_target', sql`num_nonnulls(${table.draft}, ${table.version}) = 1`),
 ])
 
-/** The preview of a draft that was made last (core/policy-preview.ts), also while it is under way. */
+/** The previews of a draft that were made last (core/policy-preview.ts), also while they are under way. */
 export const policyPreviews = pgTable('policy_previews', {
-  draft: text('draft').primaryKey().references(() => policyDrafts.id, { onDelete: 'cascade' }),
+  draft: text('draft').notNull().references(() => policyDrafts.id, { onDelete: 'cascade' }),
+  /** Whether Graph is asked; otherwise the stored snapshots count. */
+  live: boolean('live').notNull().default(false),
   /** Of this one run: a run that another one has replaced writes nothing. */
   run: uuid('run').notNull(),
   /** Hashes of the draft and of the policy in force, for which it holds. */
@@ -532,8 +536,26 @@ export const policyPreviews = pgTable('policy_previews', {
   writtenAt: instant('written_at').notNull().default(sql`clock_timestamp()`),
   /** Error code of a run that has failed. */
   code: text('code'),
+  /** Until when Graph asked that run to wait. */
+  until: instant('until'),
   result: jsonb('result').$type<PreviewResult>(),
-})
+}, (table) => [primaryKey({ columns: [table.draft, table.live] })])
+
+/** One row: who runs the one live preview of the installation (core/live-preview.ts), or until when none begins. */
+export const livePreview = pgTable('live_preview', {
+  singleton: boolean('singleton').primaryKey().default(true),
+  /** Null: none runs. */
+  run: uuid('run'),
+  /** As in the audit record. */
+  actor: text('actor').notNull(),
+  /** Name of the replica, or host of the command. */
+  place: text('place').notNull(),
+  startedAt: instant('started_at').notNull().default(sql`clock_timestamp()`),
+  /** When that process renewed it last. */
+  renewedAt: instant('renewed_at').notNull().default(sql`clock_timestamp()`),
+  /** Until when Graph asked to wait. */
+  until: instant('until'),
+}, (table) => [check('live_preview_singleton', sql`${table.singleton}`)])
 
 /** A policy that the replicas are asked to load before it is deployed; each writes its answer. */
 export const policyTrials = pgTable('policy_trials', {

@@ -1,9 +1,11 @@
 // Previews of drafts of the policy: one at a time, of what is there now, and what their hash is about.
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { requirePreview } from '../../src/admin/kept-previews.js'
 import { createPolicyPreviewAdmin } from '../../src/admin/policy-preview.js'
 import type { AccessRules } from '../../src/core/access.js'
 import { GatehouseError } from '../../src/core/errors.js'
+import { throttledUntil } from '../../src/core/live-preview.js'
 import type { KeptPreview, PreviewedSnapshot } from '../../src/core/policy-preview.js'
 import { until } from '../helpers/until.js'
 import { requestTo } from '../helpers/counted-request.js'
@@ -27,14 +29,20 @@ interface Scene {
   /** By the name of the draft. */
   readonly texts: Record<string, string>
   readonly users?: AsyncIterable<readonly PreviewedSnapshot[]>
+  /** As Graph has them. */
+  readonly fresh?: AsyncIterable<readonly PreviewedSnapshot[]>
   /** Of requests without a session; undefined: none are sampled. */
   readonly paths?: readonly string[]
 }
 
-function scene({ texts, users = batches([[]]), paths }: Scene) {
+const keyOf = (draft: string, live: boolean) => live ? `${draft} live` : draft
+
+function scene({ texts, users = batches([[]]), fresh, paths }: Scene) {
   const kept = new Map<string, { run: string } & { -readonly [Key in keyof KeptPreview]: KeptPreview[Key] }>()
   const of = (run: string) => [...kept.values()].find((each) => each.run === run)
   const failures: unknown[] = []
+  const liveRuns: string[] = []
+  let busyBy: string | undefined
   let policyHash = 'in force'
   const admin = createPolicyPreviewAdmin({
     drafts: {
@@ -53,9 +61,11 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
       }),
     },
     previews: {
-      byDraft: async (draft) => kept.get(draft),
-      async begin(draft, run, { total, ...key }) {
-        kept.set(draft, {
+      byDraft: async (draft) => [false, true].flatMap((live) => kept.get(keyOf(draft, live)) ?? []),
+      async begin(draft, run, { total, live, ...key }) {
+        kept.set(keyOf(draft, live), {
+          live,
+          until: null,
           run,
           state: 'running',
           done: 0,
@@ -73,7 +83,7 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
       },
       async end(run, done, end) {
         const state = 'result' in end ? 'done' : 'failed'
-        Object.assign(of(run) ?? {}, { state, done, ...end })
+        Object.assign(of(run) ?? {}, { state, done, ageMs: 0, ...end })
       },
     },
     policyHash: () => policyHash,
@@ -82,6 +92,18 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
     },
     snapshots: () => users,
     countSnapshots: async () => 7,
+    async beginLive(actor) {
+      if (busyBy !== undefined) throw new GatehouseError('live_preview_busy', { detail: busyBy })
+      liveRuns.push(actor)
+      busyBy = actor
+      return {
+        snapshots: () => fresh ?? batches([[]]),
+        stop: () => {},
+        close: async () => {
+          busyBy = undefined
+        },
+      }
+    },
     sampled: () =>
       paths && {
         inForce: { access: OPEN, shownAccess: OPEN },
@@ -93,10 +115,10 @@ function scene({ texts, users = batches([[]]), paths }: Scene) {
   })
   const done = async (draft: string) => {
     await admin.start(draft)
-    await until(async () => (await admin.last(draft))?.state !== 'running')
-    return await admin.last(draft)
+    await until(async () => (await admin.ofDraft(draft)).stored?.state !== 'running')
+    return (await admin.ofDraft(draft)).stored
   }
-  return { admin, kept, failures, done, reload: (hash: string) => (policyHash = hash) }
+  return { admin, kept, failures, done, liveRuns, reload: (hash: string) => (policyHash = hash) }
 }
 
 const OPEN: AccessRules = {
@@ -133,9 +155,9 @@ t.test('one at a time: a second one is refused, and the same one is answered wit
   t.match(await admin.start('a'), { state: 'running' })
   await t.rejects(admin.start('b'), { code: 'rate_limited' })
   go()
-  t.ok(await until(async () => (await admin.last('a'))?.state === 'done'))
+  t.ok(await until(async () => (await admin.ofDraft('a')).stored?.state === 'done'))
   t.match(await admin.last('a'), { done: 2, result: { users: 2, changed: 0 } })
-  t.match(await admin.start('b'), { state: 'running' })
+  t.match(await admin.start('b'), { state: /running|done/ })
 })
 
 // proves: policy-preview-of-now
@@ -192,7 +214,7 @@ t.test('one that fails, is interrupted or lost says so, and is started again', a
   const broken = scene({ texts: { a: 'A' }, users: failing() })
   t.match(await broken.done('a'), { state: 'failed', code: 'database_unavailable', result: null })
   t.equal(broken.failures.length, 1)
-  t.match(await broken.admin.start('a'), { state: 'running', code: null })
+  t.match(await broken.admin.start('a'), { state: /running|done/ })
 
   const { users, go } = halting()
   const closing = scene({ texts: { a: 'A' }, users })
@@ -200,13 +222,13 @@ t.test('one that fails, is interrupted or lost says so, and is started again', a
   const closed = closing.admin.close()
   go()
   await closed
-  t.match(await closing.admin.last('a'), { state: 'failed', code: 'preview_interrupted' })
+  t.match((await closing.admin.ofDraft('a')).stored, { state: 'failed', code: 'preview_interrupted' })
   await t.rejects(closing.admin.start('a'), { code: 'rate_limited' })
 
   const lost = scene({ texts: { a: 'A' }, users: halting().users })
   await lost.admin.start('a')
   Object.assign(lost.kept.get('a') ?? {}, { ageMs: 61_000 })
-  t.match(await lost.admin.last('a'), { state: 'failed', code: 'preview_interrupted' })
+  t.match((await lost.admin.ofDraft('a')).stored, { state: 'failed', code: 'preview_interrupted' })
 })
 
 t.test('requests that would be decided otherwise are listed, and the hash does not depend on them', async (t) => {
@@ -220,4 +242,86 @@ t.test('requests that would be decided otherwise are listed, and the hash does n
   })
   t.equal(none?.result?.sampled, null, 'none are sampled')
   t.equal(sampled?.result?.hash, none?.result?.hash)
+})
+
+const ACTOR = { actor: 'admin:me' }
+
+/** Ends with this error. */
+async function* broken(error: GatehouseError) {
+  yield [user(1, [GROUP])]
+  await turn()
+  throw error
+}
+
+// proves: policy-preview-last
+t.test('a live preview is beside the other one, and the one that was finished last counts', async (t) => {
+  const [users, fresh] = [batches([[user(1)]]), batches([[user(1, [GROUP]), { ...user(2), entraGroupIds: undefined }]])]
+  const { admin, done, kept } = scene({ texts: { a: 'A' }, users, fresh })
+  const stored = await done('a')
+  t.match(stored, { live: false, result: { live: false, changed: 0, unavailable: 0 } })
+  t.match(await admin.start('a', ACTOR), { live: true })
+  t.ok(await until(async () => (await admin.ofDraft('a')).live?.state === 'done'))
+  t.match(await admin.ofDraft('a'), {
+    stored: { state: 'done' },
+    live: { result: { live: true, users: 2, unavailable: 1, gains: 1, losses: 0 } },
+  })
+  Object.assign(kept.get('a') ?? {}, { ageMs: 1_000 })
+  t.match(await admin.last('a'), { live: true })
+  const seen = [...kept.values()]
+  const key = { draftHash: 'A', policyHash: 'in force' }
+  const hashes = seen.map(({ result }) => result?.hash ?? '')
+  t.equal(new Set(hashes).size, 2)
+  t.match(requirePreview(seen, key, hashes[1] ?? ''), { live: true })
+  t.throws(() => requirePreview(seen, key, hashes[0] ?? ''), { code: 'policy_preview_stale' })
+  Object.assign(kept.get('a live') ?? {}, { ageMs: 2_000 })
+  t.match(await admin.last('a'), { live: false })
+})
+
+t.test('with the same changes a live preview has the same hash', async (t) => {
+  const [users, fresh] = [batches([[user(1, [GROUP])]]), batches([[user(1, [GROUP])]])]
+  const { admin, done } = scene({ texts: { a: 'A' }, users, fresh })
+  const stored = await done('a')
+  await admin.start('a', ACTOR)
+  t.ok(await until(async () => (await admin.ofDraft('a')).live?.state === 'done'))
+  t.equal((await admin.ofDraft('a')).live?.result?.hash, stored?.result?.hash)
+})
+
+// proves: policy-live-no-retry
+t.test('a live preview that has failed keeps nothing, leaves the other one, and does not begin again', async (t) => {
+  const error = new GatehouseError('graph_unavailable')
+  const { admin, done, kept, liveRuns } = scene({ texts: { a: 'A' }, fresh: broken(error) })
+  await done('a')
+  await admin.start('a', ACTOR)
+  t.ok(await until(async () => (await admin.ofDraft('a')).live?.state === 'failed'))
+  t.match(await admin.ofDraft('a'), { stored: { state: 'done' }, live: { code: 'graph_unavailable', result: null } })
+  t.match(await admin.last('a'), { live: false, state: 'done' })
+  t.match(await admin.start('a', ACTOR), { state: 'failed' }, 'who asks again and again sees it')
+  t.equal(liveRuns.length, 1)
+  Object.assign(kept.get('a live') ?? {}, { ageMs: 61_000 })
+  await admin.start('a', ACTOR)
+  t.equal(liveRuns.length, 2)
+})
+
+t.test('while Graph has asked to wait, no other one is begun', async (t) => {
+  const waiting = new Date(Date.now() + 600_000).toISOString()
+  const { admin, kept, liveRuns } = scene({
+    texts: { a: 'A' },
+    fresh: broken(throttledUntil(waiting, 'Graph asked to wait.')),
+  })
+  await admin.start('a', ACTOR)
+  t.ok(await until(async () => (await admin.ofDraft('a')).live?.state === 'failed'))
+  t.match((await admin.ofDraft('a')).live, { code: 'graph_throttled', until: waiting })
+  Object.assign(kept.get('a live') ?? {}, { ageMs: 120_000 })
+  t.match(await admin.start('a', ACTOR), { state: 'failed', until: waiting })
+  t.equal(liveRuns.length, 1)
+})
+
+t.test('a long live preview holds up no other preview', async (t) => {
+  const { users: fresh, go } = halting()
+  const { admin, done } = scene({ texts: { a: 'A', b: 'B' }, fresh })
+  await admin.start('a', ACTOR)
+  t.match(await done('b'), { state: 'done' })
+  await t.rejects(admin.start('b', ACTOR), { code: 'live_preview_busy' })
+  go()
+  t.ok(await until(async () => (await admin.ofDraft('a')).live?.state === 'done'))
 })

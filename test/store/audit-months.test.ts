@@ -172,7 +172,7 @@ t.test('a role without rights on tables goes on as before, with the rights that 
   await query(
     `grant select, insert, update, delete on admin_sessions, admin_forms, activity_counts, sampled_requests, tokens,
       policy_drafts, policy_previews, policy_applications, policy_approvals, policy_trials, policy_trial_answers,
-      access_reviews to ${role};
+      access_reviews, live_preview to ${role};
     grant select, insert, update on audit_exports to ${role};
     grant select, insert on audit_seals, policy_versions, policy_images to ${role};
     grant select on user_names to ${role}`,

@@ -16,7 +16,7 @@ import { requireVersion } from '../../core/version-tag.js'
 import { changeOf, mayDeployChange, type ChangeOfPolicy } from '../policy-approvals.js'
 import { sourceIsFile } from '../policy-deploys.js'
 import { draftUnknown, type PolicyDraftsAdmin } from '../policy-drafts.js'
-import { requirePreview } from '../policy-preview.js'
+import { requirePreview } from '../kept-previews.js'
 import { knownVersion } from '../policy-versions.js'
 import { checkText } from '../text.js'
 import { perform, type ActContext } from './perform.js'
@@ -81,7 +81,7 @@ export function createApprovalActs(deps: ApprovalActsDeps): ApprovalActs {
         const excluded = usersOf(editors)
         if (excluded.has(approverId)) throw new GatehouseError('policy_own_draft') // guard: policy-approve-own
         const key = { draftHash: change.textHash, policyHash: change.policyHash }
-        requirePreview(await context.unit.policy.previewOf(id), key, preview)
+        requirePreview(await context.unit.policy.previewsOf(id), key, preview)
         return await approve({ target: { draft: id }, approverId, change, preview, excluded }, context, deps)
       })
     },

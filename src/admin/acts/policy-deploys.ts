@@ -7,7 +7,7 @@ import { requireApprovals, usersOf, type PolicyApproval } from '../../core/polic
 import type { NewDeployment, PolicyDeployments } from '../../core/policy-version.js'
 import { changeOf, type ChangeOfPolicy } from '../policy-approvals.js'
 import type { Deployed, PolicyDeploysAdmin } from '../policy-deploys.js'
-import { requirePreview } from '../policy-preview.js'
+import { requirePreview } from '../kept-previews.js'
 import { checkText } from '../text.js'
 import { perform, type ActContext } from './perform.js'
 import {
@@ -151,7 +151,7 @@ function ofDraft(id: string, text: string, { preview }: DeployRequest): Check {
   return async (context, { textHash, policyHash }) => {
     const { editors } = await draftSeen(id, text, context)
     const key = { draftHash: textHash, policyHash }
-    const { losses } = requirePreview(await context.unit.policy.previewOf(id), key, preview)
+    const { losses } = requirePreview(await context.unit.policy.previewsOf(id), key, preview)
     if (losses > 0 && context.acting.reason === undefined) throw reasonMissing(losses) // guard: policy-act-reason
     return { detail: { draft: id }, target: { draft: id }, preview, excluded: usersOf(editors) }
   }

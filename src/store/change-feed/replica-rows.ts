@@ -32,13 +32,18 @@ export async function writeHeartbeat(
   return results.at(-2)?.rows[0]?.written === true
 }
 
-function upsert({ replica, count, confirmed: last, listens, name, config, policy }: Heartbeat): string {
+function upsert(heartbeat: Heartbeat): string {
+  const { replica, count, confirmed: last, listens, name, config, policy, throttledMs } = heartbeat
   const [id, place, hash] = [replica, name, config].map((text) => pg.escapeLiteral(text))
   const version = Number.isSafeInteger(policy) ? String(policy) : 'null'
+  const throttledUntil = throttledMs === undefined
+    ? 'null'
+    : `clock_timestamp() + ${Math.round(throttledMs)} * interval '1 millisecond'`
   // guard: lost-counter, lost-heartbeat-late
   return `with updated as (
       update replicas set heartbeats = greatest(heartbeats, ${count}), heartbeat_at = clock_timestamp(),
-        name = ${place}, config = ${hash}, listens = ${listens}, policy = ${version}
+        name = ${place}, config = ${hash}, listens = ${listens}, policy = ${version},
+        throttled_until = ${throttledUntil}
       where replica = ${id} and heartbeats >= ${last} returning 1),
     inserted as (
       insert into replicas (replica, heartbeats, name, config, listens, policy)

@@ -19,6 +19,7 @@ import {
 
 /** Bodies of requests that succeed, by operation. */
 const BODIES: Readonly<Record<string, unknown>> = {
+  postPolicyDraftsByIdPreview: { live: false },
   postPolicyTest: { url: 'https://netbox.example.com/circuits/' },
 }
 

@@ -9,6 +9,7 @@ import { runningConfig } from '../../../src/config/running-config.js'
 import { GatehouseError } from '../../../src/core/errors.js'
 import type { LiveDirectory } from '../../../src/core/policy.js'
 import { createDraftUseCases } from '../../../src/draft-use-cases.js'
+import { createEntraClient } from '../../../src/entra/client.js'
 import { ENDPOINTS } from '../../../src/http/admin/api/endpoints.js'
 import { createPeopleUseCases } from '../../../src/people-use-cases.js'
 import { createPolicyUseCases } from '../../../src/policy-use-cases.js'
@@ -90,7 +91,16 @@ async function scene(t: Test) {
       shown: naming(running.shown),
     }),
     ...createPolicyUseCases(running, { database, liveDirectory: NO_GRAPH }),
-    ...createDraftUseCases(running, { database, log: { warn: () => {} } }),
+    ...createDraftUseCases(running, {
+      database,
+      log: { warn: () => {}, info: () => {} },
+      live: {
+        openClient: () => createEntraClient(() => config.entra),
+        securityGroupsOnly: false,
+        place: 'test',
+        signInsHeldUntil: () => undefined,
+      },
+    }),
     audit: createAuditAdmin({ audit: createAuditReader(database), findPerson: async () => USER }),
   } as AdminUseCases
   return await startFrame(t, ENDPOINTS, useCases)

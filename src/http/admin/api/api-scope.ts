@@ -57,7 +57,7 @@ function parameterOf(error: { readonly instancePath?: string } | undefined, part
 
 function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
   const { apiGuard: guard, apiGate: gate, useCases, cursors, requireOwnForm } = options
-  const { method, path, operationId, permission, params, query, response, version, mostBytes } = endpoint
+  const { method, path, operationId, permission, params, query, response, version, mostBytes, optionalBody } = endpoint
   const actors = new WeakMap<FastifyRequest, ApiActor>()
   return {
     method,
@@ -80,6 +80,7 @@ function routeOf(endpoint: Endpoint, options: ApiScopeOptions): RouteOptions {
     preValidation: async (request) => {
       request.params = strictQuery(request.params, params) // guard: admin-path-strict
       request.query = strictQuery(request.query, query)
+      if (optionalBody && request.body === undefined) request.body = {}
     },
     handler: async (request, reply) => {
       const actor = actors.get(request)

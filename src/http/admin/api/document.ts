@@ -87,6 +87,7 @@ function completed(document: Json, endpoints: readonly Endpoint[]): Json {
     const endpoint = byId.get(operation['operationId'] as string)
     if (endpoint === undefined) continue
     const { 200: answer } = operation['responses'] as Record<string, Json>
+    if (endpoint.optionalBody) operation['requestBody'] = { ...operation['requestBody'] as Json, required: false }
     if (endpoint.act?.ifMatch) operation['parameters'] = [...(operation['parameters'] ?? []) as Json[], IF_MATCH]
     operation['responses'] = { 200: { ...answer, ...answerOf(endpoint) }, ...problemsOf(endpoint.problems) }
   }

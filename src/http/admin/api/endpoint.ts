@@ -64,6 +64,8 @@ export interface EndpointSpec<
 > extends Described<Params, Query> {
   /** JSON; not for GET. */
   readonly body?: Body
+  /** Without a body, the one without members counts. */
+  readonly optionalBody?: boolean
   readonly response: Response
   /** What an edit of this object must have seen; the ETag is a hash of it. */
   readonly version?: (answer: Answer<Static<Response>>) => unknown
@@ -79,6 +81,7 @@ export interface Endpoint extends Described<TObject, TObject> {
   readonly params: TObject
   readonly query: TObject
   readonly body: TObject | undefined
+  readonly optionalBody: boolean
   readonly problems: readonly ErrorCode[]
   readonly response: TSchema
   readonly version: ((answer: unknown) => unknown) | undefined
@@ -117,6 +120,7 @@ export function endpointOf(
     readonly method: Method
     readonly response: TSchema
     readonly body: TObject | undefined
+    readonly optionalBody?: boolean
     readonly version?: Endpoint['version']
     readonly handle: Endpoint['handle']
   },
@@ -129,6 +133,7 @@ export function endpointOf(
     params: closed(spec.params?.properties ?? {}),
     query: closed(spec.query?.properties ?? {}),
     body: spec.body && closed(spec.body.properties),
+    optionalBody: spec.optionalBody ?? false,
     problems: spec.problems ?? [],
     version: spec.version,
     act: undefined,

@@ -290,7 +290,9 @@ const RESULT = closed({
   hash: Type.String({
     description: 'SHA-256 over the draft, the policy in force and every change.',
   }),
+  live: Type.Boolean({ description: 'Whether the Entra groups were read from Graph for it.' }),
   users: Count('Active users with a reading of their Entra groups.'),
+  unavailable: Count('Of them, those whose account is disabled or deleted in Entra ID; 0 where `live` is false.'),
   changed: Count('Users who gain or lose a right.'),
   gains: Count('Users who gain a right.'),
   losses: Count('Users who lose a right; some gain another one.'),
@@ -332,28 +334,40 @@ export const previewDraft = defineEndpoint({
     'By the last readings of the Entra groups of all active users, and `groupMapping` of the draft. It is made in ' +
     'the background: repeat it until `state` is `done` or `failed`. A preview is kept for five minutes; one is ' +
     'made at a time (429 otherwise). No user gains or loses anything by it. `sampled` has the requests of the last ' +
-    'day that the draft would decide otherwise; it is null where `access.sample` is 0, and `hash` is not over it.',
+    'day that the draft would decide otherwise; it is null where `access.sample` is 0, and `hash` is not over it. ' +
+    'With `live` the groups are read from Graph, for this preview alone: one runs in the installation (409 ' +
+    '`live_preview_busy` otherwise), none while Graph asks sign-ins to wait (503 `graph_throttled`), and the first ' +
+    '429 of Graph ends it (`failed`). One that has failed is answered for a minute, and while Graph asks to wait, ' +
+    'before another one is begun. A deploy and an approval need the one of both kinds that was finished last.',
   params: Type.Object({ id: DraftId }),
-  problems: ['policy_draft_unknown', 'policy_draft_unusable', 'rate_limited'],
+  body: Type.Object({
+    live: Type.Optional(Type.Boolean({ default: false, description: 'Read the Entra groups from Graph now.' })),
+  }),
+  optionalBody: true,
+  problems: ['policy_draft_unknown', 'policy_draft_unusable', 'rate_limited', 'live_preview_busy', 'graph_throttled'],
   response: closed({
+    live: Type.Boolean({ description: 'Whether the Entra groups are read from Graph for it.' }),
     state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('failed')], { type: 'string' }),
     done: Count('Users read.'),
     total: Count('About how many there are.'),
     startedAt: instant('When it was started.'),
-    code: nullable(Type.String({ description: 'Why it has failed; the next request starts it again.' })),
+    code: nullable(Type.String({ description: 'Why it has failed; a later request starts it again.' })),
+    until: nullable(instant('Until when Graph asked a live one to wait, which has ended it; null: it did not.')),
     draftHash: Hash,
     policyHash: Hash,
     result: nullable(RESULT),
   }),
-  async handle({ params: { id }, useCases }) {
-    const { state, done, total, startedAt, code, draftHash, policyHash, result } = await useCases.policyPreview
-      .start(id)
+  async handle({ params: { id }, body: { live = false }, actor, useCases }) {
+    const preview = await useCases.policyPreview.start(id, live ? { actor: `admin:${actor.userId}` } : undefined)
+    const { state, done, total, startedAt, code, until, draftHash, policyHash, result } = preview
     return {
+      live: preview.live,
       state,
       done,
       total,
       startedAt: new Date(startedAt).toISOString(),
       code,
+      until: until === null ? null : new Date(until).toISOString(),
       draftHash,
       policyHash,
       result: result && resultOf(result),

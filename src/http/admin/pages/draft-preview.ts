@@ -1,62 +1,72 @@
-// The preview of a draft of the policy: a form that makes it, how far it is, who would gain and lose what, and which
-// requests would be decided otherwise. Without JavaScript the page is loaded again by a link.
-import type { RightCount } from '../../../core/change-ranking.js'
-import type {
-  PolicyPreview,
-  PreviewedDecision,
-  PreviewedRequest,
-  PreviewedRequests,
-  PreviewedUser,
-  PreviewResult,
-} from '../../../core/policy-preview.js'
+// The preview of a draft of the policy: forms that make it, how far it is, and what was found (preview-result.ts).
+// Without JavaScript the page is loaded again by a link.
+import Type from 'typebox'
+import { FAILURES, GatehouseError, type ErrorCode } from '../../../core/errors.js'
+import type { DraftPreviews, PolicyPreview } from '../../../core/policy-preview.js'
+import type { LiveCost } from '../../../admin/policy-preview.js'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
-import { decisionTag, emptyState, facts, idText, nameText, note, section, tag, timeText } from './components.js'
+import { emptyState, nameText, note, timeText } from './components.js'
 import { DRAFTS } from './draft-link.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
-import { linkTo } from './links.js'
-import { shortList } from './lists.js'
+import { link, linkTo } from './links.js'
 import { defineAdminPage, type PageContent, type PageRequest } from './page.js'
+import { resultOf } from './preview-result.js'
 import { shortened } from './shortened.js'
-import { dataTable } from './table.js'
 
-const SHORT_HASH = 12
-/** Of the preview; the API has the others. */
-const MOST_SHOWN = 50
+const LIVE = 'live'
+/** The part of the page that is loaded again and again. */
+const PROGRESS = 'preview-progress'
+const MINUTE_MS = 60_000
 
 const described = {
   path: `${DRAFTS}/:id/preview`,
   permission: 'gatehouse.policy',
   title: 'Preview',
   params: DRAFT_PARAMS,
+  query: Type.Object({ running: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 })) }),
 } as const
 
-export const draftPreviewPage = defineAdminPage({
-  ...described,
-  render: async (request) => await content(await request.useCases.policyPreview.last(request.params.id), request),
-})
+type Request = PageRequest<{ readonly running?: number }, { readonly id: string }>
 
-/** The answer to the form. */
+export const draftPreviewPage = defineAdminPage({ ...described, render: (request) => content(request) })
+
+/** The answer to the forms. */
 export const draftPreviewRun = defineAdminPage({
   ...described,
-  render: async (request) => await content(await request.useCases.policyPreview.start(request.params.id), request),
+  async render(request) {
+    const { useCases, params: { id }, actor, request: { body } } = request
+    const isLive = (body as { readonly of?: unknown }).of === LIVE
+    try {
+      await useCases.policyPreview.start(id, isLive ? { actor: `admin:${actor.userId}` } : undefined)
+      return await content(request)
+    } catch (error) {
+      if (error instanceof GatehouseError && NOT_NOW.has(error.code)) return await content(request, error)
+      throw error
+    }
+  },
 })
 
-async function content(
-  preview: PolicyPreview | undefined,
-  { params: { id }, actor, useCases }: PageRequest<unknown, { readonly id: string }>,
-): Promise<PageContent> {
+/** Errors that say why none is begun now. */
+const NOT_NOW: ReadonlySet<ErrorCode> = new Set(['live_preview_busy', 'graph_throttled', 'rate_limited'])
+
+/** @param refused why none was begun */
+async function content(request: Request, refused?: GatehouseError): Promise<PageContent> {
+  const { params: { id }, useCases } = request
   const draft = await useCases.policyDrafts.get(id)
   const name = shortened(draftName(draft))
   const at = linkTo('drafts', id)
   const { policy } = await useCases.policyDrafts.judge(draft.text)
-  const isUsable = policy !== undefined
   return {
     title: `Preview of ${name}`,
     trail: [DRAFTS_TRAIL, { label: name, href: at }],
-    lead: 'Who would gain and lose which groups and flags by groupMapping, by the last readings of all active users, ' +
-      'and which requests of the last day would be decided otherwise.',
-    content: html`<div id="preview">${isUsable ? stateOf(preview, `${at}/preview`, actor) : unusable(at)}</div>`,
+    lead:
+      'Who would gain and lose which groups and flags by groupMapping, of all active users, and which requests of ' +
+      'the last day would be decided otherwise.',
+    content: html`<div id="preview">${
+      refused === undefined ? '' : note(nameText(shortened(refused.sentence, 400)), 'warn')
+    }${policy === undefined ? unusable(at) : await previewsOf(request, `${at}/preview`)}</div>`,
+    ...refused === undefined ? {} : { status: refused.status },
   }
 }
 
@@ -65,184 +75,88 @@ function unusable(at: string): Html {
 with it</a></p>`
 }
 
-function stateOf(preview: PolicyPreview | undefined, path: string, actor: AdminActor): Html {
-  if (preview === undefined) {
-    return html`${form(path, actor, 'Make the preview')}${
-      emptyState({ title: 'There is no preview of the draft as it is now.', next: 'Make it with the button.' })
-    }`
-  }
-  const { state, code, result } = preview
-  if (state === 'running') return progress(preview, path)
-  const again = form(path, actor, 'Make the preview again')
-  if (result === null) return html`${again}${note(html`The preview has failed: <code>${code}</code>.`, 'bad')}`
-  return html`${again}${resultOf(result)}`
-}
-
-function form(path: string, { csrfToken }: AdminActor, button: string): Html {
-  return html`<form method="post" action="${path}"><input type="hidden" name="_csrf" value="${csrfToken}">
-<button class="button" id="make-preview">${button}</button></form>`
-}
-
-function progress({ done, total }: PolicyPreview, path: string): Html {
-  const most = Math.max(done, total, 1)
-  return html`<p><label for="progress">Users read</label> <progress id="progress" max="${most}" value="${done}">${done}
-</progress> ${done} of about ${most}</p>
-<p><a class="button" href="${path}" hx-get="${path}" hx-trigger="click, every 2s" hx-select="#preview"
-hx-target="#preview" hx-swap="outerHTML">Look again</a></p>`
-}
-
-/** The counts of a preview. @param by added to the first one @param more further facts */
-export function previewFacts(
-  { users, changed, gains, losses, newSuperusers }: PreviewResult,
-  by: Html | '',
-  more: Parameters<typeof facts>[0],
-): Html {
-  return html`${
-    newSuperusers > 0
-      ? note(`${newSuperusers} ${newSuperusers === 1 ? 'user' : 'users'} would become superuser.`, 'warn')
+async function previewsOf({ params: { id }, query, useCases, actor }: Request, path: string): Promise<Html> {
+  const [previews, last, cost] = await Promise.all([
+    useCases.policyPreview.ofDraft(id),
+    useCases.policyPreview.last(id),
+    useCases.policyPreview.liveCost(),
+  ])
+  const { stored, live } = previews
+  const isFirst = stored === undefined && live === undefined
+  return html`${progress(previews, path, query.running ?? 0)}${forms(previews, path, actor, cost)}${
+    [live, stored].map((each) => failure(each))
+  }${last?.result ? resultOf(last.result) : ''}${
+    isFirst
+      ? emptyState({ title: 'There is no preview of the draft as it is now.', next: 'Make it with a button.' })
       : ''
-  }${
-    facts([
-      ['Changed', html`${changed} of ${users} active users${by}`],
-      ['Gain a right', gains],
-      ['Lose a right', losses],
-      ['New superusers', newSuperusers],
-      ...more,
-    ])
   }`
 }
 
-function resultOf(result: PreviewResult): Html {
-  const { changed, oldestReading, newestReading, hash, changes } = result
-  const more = changed - Math.min(changes.length, MOST_SHOWN)
-  const read = oldestReading === null
-    ? undefined
-    : html`from ${timeText(oldestReading)} to ${timeText(newestReading)}`
-  return html`${
-    previewFacts(result, '', [
-      ['Readings', read],
-      ['Hash', html`<span title="${hash}">${idText(hash.slice(0, SHORT_HASH))}</span>`],
-    ])
-  }${section({ id: 'users', title: 'Users', content: usersTable(changes.slice(0, MOST_SHOWN)) })}${
-    more > 0 ? html`<p class="soft">And ${more} more users. Those above have the gravest changes.</p>` : ''
-  }${section({ id: 'rights', title: 'Rights', content: countsTable(result.counts) })}${
-    section({ id: 'requests', title: 'Requests', ...requestsOf(result.sampled) })
-  }`
+/** One button for each kind that is not under way. */
+function forms({ stored, live }: DraftPreviews, path: string, { csrfToken }: AdminActor, cost: LiveCost): Html {
+  const form = (button: string, id: string, of: string): Html =>
+    html`<li><form method="post" action="${path}"><input type="hidden" name="_csrf" value="${csrfToken}"><input
+type="hidden" name="of" value="${of}"><button class="button" id="${id}">${button}</button></form></li>
+`
+  const again = stored?.state === 'done' ? 'Make the preview again' : 'Make the preview'
+  const isLiveOffered = live?.state !== 'running'
+  return html`<ul class="acts">${stored?.state === 'running' ? '' : form(again, 'make-preview', 'stored')}${
+    isLiveOffered ? form('Preview with fresh readings from Graph', 'make-live-preview', LIVE) : ''
+  }</ul>${isLiveOffered ? costText(cost) : ''}`
 }
 
-function usersTable(changes: readonly PreviewedUser[]): Html {
-  return dataTable<PreviewedUser>({
-    caption: 'Users who gain or lose rights',
-    rows: changes,
-    columns: [
-      {
-        heading: 'User',
-        cell: ({ userId, username }) =>
-          html`<a href="${linkTo('people', userId)}">${nameText(shortened(username))}</a>`,
-        kind: 'name',
-      },
-      { heading: 'Gains', cell: (user) => rights(user, 1), kind: 'text' },
-      { heading: 'Loses', cell: (user) => rights(user, -1), kind: 'text' },
-      { heading: 'Read', cell: ({ readAt }) => timeText(readAt), kind: 'time' },
-    ],
-    empty: emptyState({ title: 'No user would gain or lose anything.', next: 'See what else the draft changes.' }),
-  })
+function costText({ users, durationMs }: LiveCost): Html {
+  const minutes = Math.ceil(durationMs / MINUTE_MS)
+  const time = minutes <= 1 ? 'up to a minute' : `roughly ${minutes} minutes`
+  return html`<p class="soft">Fresh readings: asks Microsoft Graph about ${users} users, which takes ${time}. It gives
+way to sign-ins, ends as soon as Graph asks to wait, and changes nobody's rights. One runs in the installation at a
+time.</p>`
 }
 
-function rights({ superuser, staff, gained, lost, moreGained, moreLost }: PreviewedUser, direction: 1 | -1): Html {
-  const [groups, more] = direction === 1 ? [gained, moreGained] : [lost, moreLost]
-  const flags = [
-    ...superuser === direction ? [tag('superuser', direction === 1 ? 'bad' : 'warn')] : [],
-    ...staff === direction ? [tag('staff', 'info')] : [],
-  ].map((each) => html`${each} `)
-  const all = [...groups, ...Array<string>(more).fill('')]
-  return html`${flags}${shortList(all, (name) => nameText(shortened(name)))}`
+/** @param seen how many were under way when this part of the page was loaded */
+function progress({ stored, live }: DraftPreviews, path: string, seen: number): Html {
+  const running = [live, stored].flatMap((each) => each?.state === 'running' ? [each] : [])
+  // One has ended meanwhile: the rest of the page is loaded, once.
+  const rest = seen > running.length
+    ? html`<div hx-get="${path}" hx-trigger="load" hx-select="#preview" hx-target="#preview" hx-swap="outerHTML"></div>`
+    : ''
+  if (running.length === 0) return html`${rest === '' ? '' : html`<div id="${PROGRESS}">${rest}</div>`}`
+  const again = link(path, { running: running.length })
+  return html`<div id="${PROGRESS}">${running.map(bar)}${rest}<p><a class="button" href="${path}" hx-get="${again}"
+hx-trigger="click, every 2s" hx-select="#${PROGRESS}" hx-target="#${PROGRESS}" hx-swap="outerHTML">Look again</a></p>
+</div>`
 }
 
-function countsTable(counts: readonly RightCount[]): Html {
-  return dataTable<RightCount>({
-    caption: 'Rights that users gain or lose',
-    rows: counts.slice(0, MOST_SHOWN),
-    columns: [
-      { heading: 'Right', cell: ({ right }) => nameText(shortened(right)) },
-      { heading: 'Gain it', cell: ({ gain }) => gain, kind: 'number' },
-      { heading: 'Lose it', cell: ({ lose }) => lose, kind: 'number' },
-    ],
-    empty: emptyState({ title: 'None.', next: 'The mapping grants every user the same as now.' }),
-  })
+function bar({ live, done, total, startedAt }: PolicyPreview): Html {
+  const most = Math.max(done, total, 1)
+  const id = live ? 'live-progress' : 'progress'
+  return html`<p><label for="${id}">${live ? 'Users read from Graph' : 'Users read'}</label> <progress id="${id}"
+max="${most}" value="${done}">${done}</progress> ${done} of about ${most}, since ${timeText(startedAt)}</p>
+`
 }
 
-function requestsOf(sampled: PreviewedRequests | null): { lead?: string, content: Html } {
-  if (sampled === null) {
-    const next = html`Set <code>access.sample</code> to note some of them.`
-    return { content: emptyState({ title: 'No requests are noted.', next }) }
+/** Why one has failed, and what to do about it. */
+function failure(preview: PolicyPreview | undefined): Html | string {
+  if (preview?.state !== 'failed' || preview.code === null) return ''
+  const { live, code, until } = preview
+  const sentence = code in FAILURES ? FAILURES[code as ErrorCode].sentence : ''
+  const what = live ? 'The preview with fresh readings has failed' : 'The preview has failed'
+  return note(
+    html`${what}: ${until === null ? sentence : html`Microsoft Graph asked to wait until ${timeText(until)}.`}
+<code>${code}</code> Nothing was changed.${live ? html` ${remedy(code)}` : ''}`,
+    'bad',
+  )
+}
+
+function remedy(code: string): Html {
+  if (code === 'graph_throttled') {
+    return html`It is not begun again by itself: begin it later, or make the preview without Graph.`
   }
-  const { compared, differing, undecided, requests } = sampled
-  const shown = requests.slice(0, MOST_SHOWN)
-  return {
-    lead:
-      'Of the requests that were noted in the last day, those that would be decided otherwise: now by the policy in ' +
-      'force and the rights that the users have, then by the draft and the rights that its mapping gives.',
-    content: html`${
-      facts([
-        ['Decided otherwise', `${differing} of ${compared} different requests`],
-        [
-          'Not comparable',
-          undecided === 0 ? undefined : html`${undecided}: they depend on the address, which is not kept`,
-        ],
-      ])
-    }${
-      shown.some(({ isCut }) => isCut)
-        ? note(
-          html`Of a path three segments are kept at most. One that ends in <code>…</code> went on: about the whole of
-it, other rules may decide.`,
-        )
-        : ''
-    }${requestsTable(shown)}${
-      differing > shown.length
-        ? html`<p class="soft">And ${
-          differing - shown.length
-        } more. Those above would be let in, or are the most frequent
-ones.</p>`
-        : ''
-    }`,
+  if (code === 'graph_forbidden') {
+    return html`Grant the application permissions <code>User.Read.All</code> and <code>GroupMember.Read.All</code> with
+admin consent.`
   }
-}
-
-function requestsTable(requests: readonly PreviewedRequest[]): Html {
-  return dataTable<PreviewedRequest>({
-    caption: 'Requests that would be decided otherwise',
-    rows: requests,
-    columns: [
-      { heading: 'User', cell: sender, kind: 'name' },
-      { heading: 'Request', cell: requestText, kind: 'text' },
-      { heading: 'Noted', cell: ({ count }) => count, kind: 'number' },
-      { heading: 'Now', cell: ({ now, decidedBy }) => html`${decisionText(now)}${actualRule(now, decidedBy)}` },
-      { heading: 'Then', cell: ({ then }) => decisionText(then) },
-    ],
-    empty: emptyState({
-      title: 'No request that was noted would be decided otherwise.',
-      next: 'Try others on the page Test.',
-    }),
-  })
-}
-
-function sender({ userId, username }: PreviewedRequest): Html {
-  if (userId === null || username === null) return html`<span class="soft">without a session</span>`
-  return html`<a href="${linkTo('people', userId)}">${nameText(shortened(username))}</a>`
-}
-
-function requestText({ method, host, path, isCut }: PreviewedRequest): Html {
-  const rest = isCut ? `${path.endsWith('/') ? '' : '/'}…` : ''
-  return html`<code>${method} ${host}${path}${rest}</code>`
-}
-
-function decisionText({ decision, rule: { path, name } }: PreviewedDecision): Html {
-  return html`${decisionTag(decision)} ${nameText(shortened(name ?? path))}`
-}
-
-/** About a path that was cut, or with an address, another rule may have decided than the one that is found now. */
-function actualRule({ rule }: PreviewedDecision, decidedBy: PreviewedRequest['decidedBy']): Html {
-  if (decidedBy === null || decidedBy.path === rule.path) return html``
-  return html` <span class="soft">(decided by ${nameText(shortened(decidedBy.name ?? decidedBy.path))})</span>`
+  if (!/^(?:entra|graph)_/.test(code)) return html`Begin it again.`
+  return html`<a href="/admin/system/doctor">Doctor</a> says what is wrong between Gatehouse and Microsoft. Meanwhile,
+make the preview without Graph.`
 }

@@ -27,6 +27,8 @@ export interface PageContent {
   readonly content: Html
   /** One line below the heading: what the object is, or what the page counts. */
   readonly lead?: Html | string
+  /** Where it is not 200. */
+  readonly status?: number
   /** Pages above this one, the outermost first. */
   readonly trail?: readonly { readonly label: string, readonly href: string }[]
 }

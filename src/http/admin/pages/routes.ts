@@ -92,7 +92,7 @@ async function servePage(
     if (request.method === 'POST') requireOwnForm(request, actor, tokenOf(request)) // guard: admin-page-form
     const content = await page.render(requestOf(page, request, actor, served))
     const notice = noticeOf(request, served)
-    return sendConsolePage(reply, 200, { ...content, actor, path, sections, notice }, look())
+    return sendConsolePage(reply, content.status ?? 200, { ...content, actor, path, sections, notice }, look())
   } catch (thrown) {
     return sendError(thrown, actor, { page, path, request, reply, served })
   }
