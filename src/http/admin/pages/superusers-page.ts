@@ -24,7 +24,7 @@ export const superusersPage = defineAdminPage({
     const at = instantOf('at', query.at) ?? new Date()
     const page = await useCases.overview.superusersAt({ at, after: cursor.after, limit: PAGE_ROWS })
     const fields = [
-      { kind: 'time', name: 'at', label: 'At', value: query.at, hint: 'UTC; now, where it is empty' } as const,
+      { kind: 'time', name: 'at', label: 'At', value: query.at, hint: '2026-11-24T09:00, in UTC; empty: now' } as const,
     ]
     const table = dataTable({ caption: 'Superusers', columns: COLUMNS, rows: page.rows, empty: NOBODY })
     return {
@@ -36,7 +36,7 @@ ${
         results(html`<p>At ${timeText(at)}. Users who were removed since are not listed.</p>
 ${isUnrecorded(page.recordedSince, at)}${table}
 ${pager({ path: PATH, query, next: cursor.next(page) })}
-<p><a href="${link('/admin/audit', { since: at.toISOString() })}">Everything that happened after it</a></p>`)
+<p><a href="${link('/admin/audit', { since: at.toISOString() })}">What happened since</a></p>`)
       }`,
     }
   },
