@@ -182,5 +182,8 @@ function hyphenOf(text: string, start: number): number | undefined {
     shown = text.slice(above, line)
     line = above
   }
-  return /^ *- *(?:[&!]\S+\s*)*(?:#.*)?\s*$/.test(shown) ? line + shown.indexOf('-') : undefined
+  const [hyphen, ...words] = shown.trim().split(/\s+/) // one expression for all of it would take quadratic time
+  const comment = words.findIndex((word) => word.startsWith('#'))
+  const marks = comment === -1 ? words : words.slice(0, comment)
+  return hyphen === '-' && marks.every((word) => /^[&!]/.test(word)) ? line + shown.indexOf('-') : undefined
 }

@@ -328,3 +328,23 @@ t.test('an entry may be written as YAML, which takes the place of its lines', as
   t.ok('problems' in inFlow('a: 2'))
   t.equal((inFlow('{ a: 2 }') as { text: string }).text, 'groupMapping: [{ a: 2 }]\n')
 })
+
+t.test('marks before an entry are read in time in proportion to their number', (t) => {
+  const many = 10_000
+  const lines = [
+    `${'&'.repeat(many)} ! a: b`,
+    `${'&'.repeat(many)} !${' '.repeat(many)}? a`,
+    `${'& ! '.repeat(many)}a: b`,
+    `${'! '.repeat(many)}- a`,
+    `${' '.repeat(10 * many)}? a`,
+    `${' '.repeat(10 * many)}- a`,
+    `&${'!'.repeat(many)}\n  # c\n\n  a: b`,
+    `${'- '.repeat(30)}${' '.repeat(10 * many)}a`,
+  ]
+  const began = performance.now()
+  for (const line of lines) readPolicyEntries(`groupMapping:\n- ${line}\n`)
+  t.ok(performance.now() - began < 20_000, 'otherwise some of them take minutes, and the first one for ever')
+  const { entries } = readPolicyEntries('groupMapping:\n- &a !!map # c\n  a: b\n- !!map\n  a: b\n').lists.groupMapping
+  t.strictSame(entries.map(({ reason }) => reason), ['has an anchor (&a)', undefined])
+  t.end()
+})
