@@ -47,11 +47,14 @@ export type Answer =
 /** Characters; takes some hundredths of a second. */
 const SHORT = 32_768
 
-/** One thread at a time, so that the memory it needs is not needed twice. */
-export function createLoadingThread(): LoadingThread {
+/** A megabyte of YAML takes some seconds on a slow machine. One text must not block all others for ever. */
+const MOST_MS = 60_000
+
+/** One thread at a time, so that the memory it needs is not needed twice. @param mostMs that one text may take */
+export function createLoadingThread({ mostMs = MOST_MS }: { readonly mostMs?: number } = {}): LoadingThread {
   let last: Promise<unknown> = Promise.resolve()
   const answerTo = async (task: Task): Promise<Answer> => {
-    const answer = last.then(() => inThread(task))
+    const answer = last.then(() => inThread(task, mostMs))
     last = answer.catch(() => {})
     const given = await answer
     if ('problems' in given) throw new ConfigError([...given.problems])
@@ -117,15 +120,21 @@ function lengthOf(file: string): number {
 
 const PROGRAM = new URL(`loading-thread-main${extname(import.meta.url)}`, import.meta.url)
 
-async function inThread(task: Task): Promise<Answer> {
+async function inThread(task: Task, mostMs: number): Promise<Answer> {
   const worker = new Worker(PROGRAM, { workerData: task })
+  let timer: NodeJS.Timeout | undefined
   try {
     return await new Promise((resolve, reject) => {
+      const late = new Error(
+        `the thread that loads the configuration has not answered within ${mostMs} ms: it is ended`,
+      )
+      timer = setTimeout(() => reject(late), mostMs) // guard: policy-thread-limit
       worker.once('message', resolve)
       worker.once('error', reject)
       worker.once('exit', () => reject(new Error('the thread that loads the configuration has ended')))
     })
   } finally {
+    clearTimeout(timer)
     await worker.terminate()
   }
 }

@@ -147,3 +147,11 @@ t.test('the rows and rules of a long text are read in the thread too, with the s
   t.strictSame(await thread.readEntries(row(1)), readPolicyEntries(row(1)))
   t.ok(turns > 20, `a timer of a millisecond ran ${turns} times`)
 })
+
+// proves: policy-thread-limit
+t.test('a text that takes too long is given up, and the next one is read', async (t) => {
+  const thread = createLoadingThread({ mostMs: 1 })
+  const late = { message: 'the thread that loads the configuration is ended: no answer within 1 ms' }
+  await Promise.all([t.rejects(thread.readEntries(LONG), late), t.rejects(thread.readEntries(`${LONG}a: 1`), late)])
+  t.strictSame(await thread.readEntries('a: 1'), readPolicyEntries('a: 1'))
+})
