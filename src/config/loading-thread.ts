@@ -125,9 +125,7 @@ async function inThread(task: Task, mostMs: number): Promise<Answer> {
   let timer: NodeJS.Timeout | undefined
   try {
     return await new Promise((resolve, reject) => {
-      const late = new Error(
-        `the thread that loads the configuration has not answered within ${mostMs} ms: it is ended`,
-      )
+      const late = new Error(`the thread that loads the configuration is ended: no answer within ${mostMs} ms`)
       timer = setTimeout(() => reject(late), mostMs) // guard: policy-thread-limit
       worker.once('message', resolve)
       worker.once('error', reject)
