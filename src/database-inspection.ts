@@ -1,7 +1,7 @@
 // The database as `check` and `doctor` see it, before they ask what is in it.
 import type { DatabaseState } from './checks/database.js'
 import type { Config } from './config/config.js'
-import { isLoopback } from './config/kinds/hosts.js'
+import { isLoopback } from './net/loopback.js'
 import { isSocket } from './core/database-address.js'
 import { hasCluster } from './store/embedded-cluster.js'
 import { readMigrationState } from './store/migrate.js'

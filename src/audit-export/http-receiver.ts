@@ -24,7 +24,7 @@ const TIMEOUT_MS = 30_000
 export function createHttpReceiver(
   { url, encode, rejectedBy = () => 0, timeoutMs = TIMEOUT_MS, ca }: HttpReceiverOptions,
 ): AuditReceiver {
-  const agent = createOutgoingAgent(ca === undefined ? {} : { ca })
+  const agent = createOutgoingAgent(url.hostname, ca === undefined ? {} : { ca })
   return {
     async send(events, signal) {
       const deadline = createDeadline(timeoutMs, signal)

@@ -1,8 +1,9 @@
 // Requests to collectors of traces and of the audit: through the configured proxies, within a deadline, without
 // following redirects, and with a bounded answer.
 import { rootCertificates } from 'node:tls'
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
+import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { outgoingProxies } from '../core/outgoing-proxies.js'
+import { isLoopback } from './loopback.js'
 
 /** PEM texts; `ca` is trusted besides the usual authorities. */
 export interface ClientTls {
@@ -25,20 +26,17 @@ export type OutgoingAnswer =
 const MAX_ANSWER_BYTES = 64 * 1024
 
 /**
- * HTTPS_PROXY and NO_PROXY apply, as for requests to Microsoft. Certificates are verified.
+ * HTTPS_PROXY and NO_PROXY apply, as for requests to Microsoft, but not to loopback: http is allowed there because
+ * nothing leaves the machine. Certificates are verified.
+ * @param hostname of every request
  * @throws GatehouseError `proxy_unusable`
  */
-export function createOutgoingAgent({ ca, ...client }: ClientTls): EnvHttpProxyAgent {
+export function createOutgoingAgent(hostname: string, { ca, ...client }: ClientTls): Dispatcher {
   const tls = { ...client, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
   const proxyTls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
-  return new EnvHttpProxyAgent({
-    ...outgoingProxies(process.env),
-    connect: tls,
-    requestTls: tls,
-    proxyTls,
-    connections: 4,
-    keepAliveTimeout: 10_000,
-  })
+  const options = { connect: tls, connections: 4, keepAliveTimeout: 10_000 }
+  if (isLoopback(hostname)) return new Agent(options) // guard: audit-export-loopback-direct
+  return new EnvHttpProxyAgent({ ...outgoingProxies(process.env), ...options, requestTls: tls, proxyTls })
 }
 
 /** @param agent follows no redirects @param signal ends the request and the reading of its answer; never rejects */

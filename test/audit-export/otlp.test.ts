@@ -7,6 +7,8 @@ import { createOtlp, signalUrl } from '../../src/audit-export/otlp.js'
 import { createWebhook } from '../../src/audit-export/webhook.js'
 import type { AuditView } from '../../src/core/audit.js'
 import { createCertificate, DAY } from '../../src/demo/entra/certificates.js'
+import { createOutgoingAgent, post } from '../../src/net/outgoing-http.js'
+import { setProxies, startTrap } from '../entra/helper.js'
 import { startHttpReceiver } from '../helpers/audit-receivers.js'
 
 const EVENT: AuditView = {
@@ -149,4 +151,27 @@ t.test('the certificate of a receiver over https is verified', async (t) => {
     await sender.close()
   }
   t.equal(requests, 2)
+})
+
+// proves: audit-export-loopback-direct
+t.test('a receiver on loopback is reached directly, whatever HTTP_PROXY says', async (t) => {
+  const receiver = await startHttpReceiver(t)
+  const proxy = await startTrap(t)
+  setProxies(t, { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url })
+  const { port } = receiver.url
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const otlp = createOtlp({ ...OPTIONS, url: new URL(`http://${host}:${port}`), token: 'a-token' })
+    t.strictSame(await otlp.send([EVENT], never), { rejected: 0 }, host)
+    await otlp.close()
+  }
+  t.equal(receiver.requests.length, 2)
+  t.strictSame(proxy.arrived, [], 'neither the audit nor the token')
+  for (const text of ['http://127.9.9.9/', 'http://[::1]/', 'http://otel.localhost/', 'http://otel.example.com/']) {
+    const url = new URL(text)
+    const agent = createOutgoingAgent(url.hostname, {})
+    const signal = AbortSignal.timeout(2_000)
+    await post({ url: new URL(`http://otel.example.invalid:${port}/`), headers: {}, body: '' }, { agent, signal })
+    await agent.destroy()
+    t.equal(proxy.arrived.length, text.includes('example') ? 1 : 0, text)
+  }
 })

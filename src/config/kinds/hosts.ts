@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { getPublicSuffix } from 'tldts'
+import { bareAddress, isLoopback } from '../../net/loopback.js'
 
 /** The host in a browser's spelling; undefined for what is no host. IPv6 in brackets. */
 export function normalHost(text: string): string | undefined {
@@ -30,17 +31,8 @@ export function splitPort(text: string): { readonly host: string, readonly port:
     : undefined
 }
 
-export function bareAddress(host: string): string {
-  return host.replace(/^\[(.*)\]$/, '$1')
-}
-
 export function isAddress(host: string): boolean {
   return isIP(bareAddress(host)) !== 0
-}
-
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost')) return true
-  return isAddress(host) && ipaddr.process(bareAddress(host)).range() === 'loopback'
 }
 
 /** A loopback name, or an address that no public network routes. */

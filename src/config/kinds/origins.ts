@@ -1,7 +1,8 @@
 // Addresses of web servers and of the database.
 import { isAddressFault, readDatabaseServers } from '../../core/database-address.js'
 import { valueProblem, type ValueProblem } from '../problem.js'
-import { isLoopback, normalHost } from './hosts.js'
+import { isLoopback } from '../../net/loopback.js'
+import { normalHost } from './hosts.js'
 import type { Kind, Reading } from './kind.js'
 
 /** @param correct what the remedy makes of an origin that has too much around it */

@@ -1,7 +1,8 @@
 // The export of the audit: its address, its format and its secret fit together, and the audit leaves the machine
 // encrypted.
 import { webhookKey } from '../../core/webhook-signature.js'
-import { isAddress, isLoopback, isPrivate } from '../kinds/hosts.js'
+import { isLoopback } from '../../net/loopback.js'
+import { isAddress, isPrivate } from '../kinds/hosts.js'
 import type { Report } from '../report.js'
 import type { Rule } from './rule.js'
 

@@ -1,6 +1,7 @@
 // The admin console has its host to itself: a script of an application there would be of the same origin, and could act
 // as the administrator.
-import { isLoopback, splitPort } from '../kinds/hosts.js'
+import { isLoopback } from '../../net/loopback.js'
+import { splitPort } from '../kinds/hosts.js'
 import { entries, type Rule } from './rule.js'
 
 /** Nothing that Gatehouse may read says whether there is a policy. */

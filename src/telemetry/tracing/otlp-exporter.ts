@@ -30,7 +30,7 @@ const RETRIED = new Set([429, 502, 503, 504]) // "OTLP/HTTP Response", retryable
 const FIRST_PAUSE_MS = 1_000
 
 export function createOtlpExporter({ settings, serializer, report }: OtlpExporterOptions): OtlpExporter {
-  const agent = createOutgoingAgent(settings.tls)
+  const agent = createOutgoingAgent(settings.url.hostname, settings.tls)
   const closing = new AbortController()
   const inFlight = new Map<AbortController, Promise<void>>()
   const send = createSender({ settings, serializer, agent, closing: closing.signal })
