@@ -85,7 +85,7 @@ t.test('every right has its row, its Entra group and its beginning', async (t) =
   const { people, idOf } = await scene(t)
   const max = await people.get(await idOf('max'), VIEWER)
   const rights = max.rights.map(({ since: _since, ...right }) => right)
-  const held = { permissions: [], until: null, byHand: false, endsAtNextSignIn: false }
+  const held = { permissions: [], until: null, byHand: false, endsAtNextSignIn: false, review: null }
   const network = { row: 1, entraGroup: NETWORK, label: 'Network team', inForce: true }
   t.strictSame(rights, [
     { ...held, kind: 'staff', name: 'staff', reasons: [network] },
