@@ -1,12 +1,11 @@
 -- Searches find parts of names by trigrams, where the extension pg_trgm can be installed; without it they find the
 -- beginnings of names. The names are in a table of their own, so that a sign-in that changes none does not change the
--- index. They are copied and indexed before the trigger locks the users; then those that changed meanwhile are copied.
+-- index. They are copied and indexed before the trigger and the foreign key lock the users; those that changed meanwhile
+-- are copied then.
 CREATE TABLE "user_names" (
 	"user_id" uuid PRIMARY KEY NOT NULL,
 	"names" text NOT NULL
 );
---> statement-breakpoint
-ALTER TABLE "user_names" ADD CONSTRAINT "user_names_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;
 --> statement-breakpoint
 DO $migration$
 DECLARE
@@ -59,9 +58,18 @@ $definition$
 END $migration$;--> statement-breakpoint
 INSERT INTO user_names (user_id, names)
   SELECT id, gatehouse_names(username_key, email, name, family_name) FROM users;--> statement-breakpoint
-SELECT gatehouse_search_by_trigrams();--> statement-breakpoint
+DO $migration$
+BEGIN
+  PERFORM gatehouse_search_by_trigrams();
+EXCEPTION WHEN OTHERS THEN
+  RAISE NOTICE 'Searches find the beginnings of names: pg_trgm cannot be used (%)', SQLERRM;
+END $migration$;--> statement-breakpoint
 CREATE TRIGGER gatehouse_names_in AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION gatehouse_record_names();--> statement-breakpoint
 CREATE TRIGGER gatehouse_names AFTER UPDATE OF username_key, email, name, family_name ON users FOR EACH ROW WHEN ((OLD.username_key, OLD.email, OLD.name, OLD.family_name) IS DISTINCT FROM (NEW.username_key, NEW.email, NEW.name, NEW.family_name)) EXECUTE FUNCTION gatehouse_record_names();--> statement-breakpoint
 INSERT INTO user_names AS n (user_id, names)
-  SELECT id, gatehouse_names(username_key, email, name, family_name) FROM users
-  ON CONFLICT (user_id) DO UPDATE SET names = excluded.names WHERE n.names <> excluded.names;
+  SELECT u.id, gatehouse_names(u.username_key, u.email, u.name, u.family_name)
+  FROM users u LEFT JOIN user_names k ON k.user_id = u.id
+  WHERE k.user_id IS NULL OR k.names <> gatehouse_names(u.username_key, u.email, u.name, u.family_name)
+  ON CONFLICT (user_id) DO UPDATE SET names = excluded.names;--> statement-breakpoint
+DELETE FROM user_names n WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = n.user_id);--> statement-breakpoint
+ALTER TABLE "user_names" ADD CONSTRAINT "user_names_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;

@@ -38,6 +38,8 @@ const MOST_MS = 6 * 3_600_000
 const RENEW_MS = 3_000
 /** However long Graph asks to wait. */
 const MOST_WAIT_MS = 3_600_000
+/** Where Graph does not say how long. */
+const UNSAID_WAIT_MS = 60_000
 /** Of one request for ten users, for people who are to wait: about what a quiet Graph takes. */
 const REQUEST_MS = 500
 const USERS_PER_REQUEST = 10
@@ -63,9 +65,15 @@ export async function beginLivePreview(actor: string, ports: LivePreviewPorts): 
   const { live, place } = ports
   requireSignInsFree(ports)
   const run = randomUUID()
+  const sentAt = performance.now()
   const start = await live.begin({ run, actor, place })
   if (start.kind !== 'begun') throw livePreviewRefused(start)
-  return openRun(run, ports)
+  try {
+    return openRun(run, sentAt, ports)
+  } catch (error) {
+    await live.end(run).catch(() => {})
+    throw error
+  }
 }
 
 function requireSignInsFree({ signInsHeldUntil }: Pick<LivePreviewPorts, 'signInsHeldUntil'>): void {
@@ -77,17 +85,18 @@ function heldBack(until: string): GatehouseError {
   return livePreviewRefused({ kind: 'paused', until: new Date(until).toISOString(), asked: 'sign-ins' })
 }
 
-function openRun(run: string, ports: LivePreviewPorts): LivePreviewRun {
+/** @param leasedAt monotonic milliseconds, not after the database's */
+function openRun(run: string, leasedAt: number, ports: LivePreviewPorts): LivePreviewRun {
   const { live, limits: { mostMs = MOST_MS } = {} } = ports
   const controller = new AbortController()
   const { signal } = controller
   let waitMs = 0
   const endBy = (error: unknown): void => controller.abort(error)
   const accounts = ports.openAccounts(signal, (asked) => {
-    waitMs = Math.max(waitMs, Math.min(asked ?? 0, MOST_WAIT_MS))
-    endBy(throttled(waitMs)) // guard: policy-live-429
+    waitMs = Math.max(waitMs, Math.min(asked ?? UNSAID_WAIT_MS, MOST_WAIT_MS))
+    endBy(throttled(waitMs, asked !== undefined)) // guard: policy-live-429
   })
-  const lease = keepLease(run, ports, endBy)
+  const lease = keepLease({ run, leasedAt }, ports, endBy)
   const timer = setTimeout(() => endBy(tooLong(mostMs)), mostMs).unref()
   const read = createReader(accounts, () => {
     lease.check()
@@ -136,9 +145,13 @@ function createReader(source: AccountSource, check: () => void) {
 }
 
 /** Renews the lease; a run that could not for most of it ends before another one may begin. */
-function keepLease(run: string, { live, limits = {} }: LivePreviewPorts, endBy: (error: unknown) => void) {
+function keepLease(
+  { run, leasedAt }: { readonly run: string, readonly leasedAt: number },
+  { live, limits = {} }: LivePreviewPorts,
+  endBy: (error: unknown) => void,
+) {
   const { renewMs = RENEW_MS, leaseMs = LIVE_LEASE_MS } = limits
-  let renewedAt = performance.now()
+  let renewedAt = leasedAt
   let isAsking = false
   const check = (): void => {
     // guard: policy-live-lease
@@ -162,10 +175,14 @@ function keepLease(run: string, { live, limits = {} }: LivePreviewPorts, endBy: 
   return { check, stop: () => clearInterval(timer) }
 }
 
-function throttled(waitMs: number): GatehouseError {
-  if (waitMs === 0) return throttledUntil(undefined, 'Microsoft Graph asked to wait, and did not say for how long.')
+function throttled(waitMs: number, isSaid: boolean): GatehouseError {
   const until = new Date(Date.now() + waitMs).toISOString()
-  return throttledUntil(until, `Microsoft Graph asked to wait until ${until}.`)
+  return throttledUntil(
+    until,
+    isSaid
+      ? `Microsoft Graph asked to wait until ${until}.`
+      : `Microsoft Graph asked to wait, and did not say for how long: no other one begins until ${until}.`,
+  )
 }
 
 function tooLong(mostMs: number): GatehouseError {

@@ -68,8 +68,8 @@ async function withChanges(
   const { options } = reading
   await withDatabase(options, async ({ database, file: { entra } }) => {
     const live = options.live ? await beginLive(database, entra) : undefined
-    const stop = (): void => live?.stop()
-    for (const signal of STOP_SIGNALS) process.once(signal, stop)
+    const stop = live && (() => live.stop())
+    if (stop) { for (const signal of STOP_SIGNALS) process.once(signal, stop) }
     const progress = createProgress('users read', () => countSnapshots(database))
     const mapped = next.groupMapping.map(({ entraGroup }) => entraGroup)
     const snapshots = live?.snapshots() ?? snapshotsOfActiveUsers(database, mapped)
@@ -78,7 +78,7 @@ async function withChanges(
     } finally {
       progress.end()
       await live?.close()
-      for (const signal of STOP_SIGNALS) process.off(signal, stop)
+      if (stop) { for (const signal of STOP_SIGNALS) process.off(signal, stop) }
     }
   })
 }

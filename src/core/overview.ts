@@ -36,7 +36,7 @@ export interface SuperuserThen {
 }
 
 export interface SuperusersThen extends Page<SuperuserThen, UsernameCursor> {
-  /** Time of the oldest row of the audit; null: it has none. Of earlier instants the audit does not know. */
+  /** Since when the audit has every change of a flag; null: it has no row. Of earlier instants it does not know. */
   readonly recordedSince: string | null
 }
 

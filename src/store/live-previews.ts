@@ -61,7 +61,7 @@ async function begin(database: Database, { run, actor, place }: NewLivePreview):
         on conflict (singleton) do update set run = excluded.run, actor = excluded.actor, place = excluded.place,
           started_at = clock_timestamp(), renewed_at = clock_timestamp(), until = null
         where (l.run is null and (l.until is null or l.until <= clock_timestamp()))
-          or l.renewed_at < clock_timestamp() - ${interval(LIVE_LEASE_MS)}
+          or (l.run is not null and l.renewed_at < clock_timestamp() - ${interval(LIVE_LEASE_MS)})
         returning 1)
       select exists (select from begun) as "isBegun", to_json(held.until) #>> '{}' as "signInsHeldUntil",
         l.actor, ${actorName('l.actor')} as "actorName", l.place, to_json(l.started_at) #>> '{}' as "startedAt",

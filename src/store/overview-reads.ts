@@ -1,5 +1,5 @@
 // Counts for the overview of the console: who is signed in, who is superuser, and who became or was one within a week.
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type {
   OverviewReader,
   SignedIn,
@@ -62,27 +62,36 @@ async function readSuperusersAt(
   { at, after, limit = PAGE_ROWS }: Parameters<OverviewReader['superusersAt']>[0],
 ): Promise<SuperusersThen> {
   const then = sql`${at.toISOString()}::timestamptz`
-  const flag = sql`(e.detail #>> '{before,superuser}')`
+  // scalar: an index is read for each user, and never the whole record
+  const firstLater = (value: SQL) =>
+    sql`(select ${value} from audit_events e where e.user_id = c.id and e.at > ${then} and ${value} is not null
+      order by e.at, e.id limit 1)`
   const { rows: [row] } = await database.ask((db) =>
     db.execute<{ rows: readonly SuperuserThen[], recordedSince: string | null }>(sql`
-      with had as (
+      with changed as materialized (
+        select distinct e.user_id as id from audit_events e where ${HAD_FLAG} = 'true' and e.at > ${then}
+      ),
+      candidates as materialized (
         select id from users where is_superuser and coalesce(superuser_since, created_at) <= ${then}
         union
-        select distinct e.user_id from audit_events e where ${flag} = 'true' and e.at > ${then}
-          and not exists (select from audit_events e2 where e2.user_id = e.user_id and e2.at > ${then}
-            and (e2.at, e2.id) < (e.at, e.id) and e2.detail #>> '{before,superuser}' = 'false')
+        select c.id from changed c where ${firstLater(HAD_FLAG)} = 'true'
       )
-      select (select to_json(min(at)) #>> '{}' from audit_events) as "recordedSince", (
+      select (
+        select to_json(greatest((select min(at) from audit_events), (select max(flags_recorded_since) from outbox)))
+          #>> '{}'
+      ) as "recordedSince", (
         select coalesce(json_agg(found order by found.username), '[]') from (
           select u.id, u.username, u.name, u.is_superuser and u.is_active as "isSuperuser"
-          from had join users u on u.id = had.id
-          where u.created_at <= ${then} and u.username > ${after?.username ?? ''} and coalesce((
-            select (e.detail #>> '{before,active}')::boolean from audit_events e
-            where e.user_id = u.id and e.at > ${then} and e.action in ('user.activate', 'user.deactivate')
-            order by e.at, e.id limit 1), u.is_active)
+          from candidates c join users u on u.id = c.id
+          where u.created_at <= ${then} and u.username > ${after?.username ?? ''}
+            and coalesce(${firstLater(WAS_ACTIVE)}::boolean, u.is_active)
           order by u.username limit ${limit + 1}
         ) found) as rows`)
   )
   const page = pageOf(row?.rows ?? [], limit, ({ username }) => ({ username }))
   return { ...page, recordedSince: row?.recordedSince ?? null }
 }
+
+/** Of a row of the audit: the flag before a change of flags; null in other rows. */
+const HAD_FLAG = sql`(e.detail #>> '{before,superuser}')`
+const WAS_ACTIVE = sql`(e.detail #>> '{before,active}')`

@@ -337,6 +337,8 @@ export const outbox = pgTable('outbox', {
   swept: snapshot('swept').notNull().default(sql`pg_current_snapshot()`),
   /** The highest number of a version of the policy that the database has lost: none is given twice. */
   versionFloor: integer('version_floor').notNull().default(0),
+  /** Rows of the audit from before, which 0.2.0 wrote, do not say who lost a flag. Null: it wrote none. */
+  flagsRecordedSince: instant('flags_recorded_since'),
 })
 
 /** Append-only; no foreign key, so that it outlives what it speaks of. */
@@ -365,7 +367,7 @@ export const auditEvents = pgTable('audit_events', {
   // refused sign-ins without a user, for the removal of the user's account (store/user-admin.ts)
   index('audit_events_refused_oid').on(sql`(${table.detail} ->> 'oid')`)
     .where(sql`${table.userId} is null and ${table.detail} ->> 'oid' is not null`),
-  // who was superuser before a change: a few rows (store/superuser-changes.ts)
+  // who was superuser before a change: a few rows (store/overview-reads.ts)
   index('audit_events_superuser').on(table.at, table.id)
     .where(sql`${table.detail} #>> '{before,superuser}' = 'true'`),
 ])

@@ -128,11 +128,22 @@ t.test('the first 429 ends it, and until when Graph asked to wait is kept for th
   const silent = scene({ answer: throttledFor(undefined) })
   t.match(await read(silent).catch((thrown: unknown) => thrown), {
     code: 'graph_throttled',
-    facts: { until: undefined },
+    sentence: /did not say for how long/,
+    facts: { until: /Z$/ },
   })
+  t.strictSame(silent.seen.waits, [60_000], 'a minute')
   const hostile = scene({ answer: throttledFor(1e15) })
   await read(hostile).catch(() => {})
   t.strictSame(hostile.seen.waits, [3_600_000], 'an hour at most')
+})
+
+t.test('the next one can begin where the client could not be opened', async (t) => {
+  const { ports, seen } = scene({})
+  const openAccounts = (): never => {
+    throw new Error('no certificate')
+  }
+  await t.rejects(beginLivePreview('admin:x', { ...ports, openAccounts }), { message: 'no certificate' })
+  t.strictSame(seen.waits, [undefined], 'the lease is given back')
 })
 
 t.test('a user who cannot be read ends it, and so do Entra ID and Graph when they are down', async (t) => {

@@ -1,4 +1,5 @@
 // Who was superuser at an instant, from the audit: against a model, and with real sign-ins.
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import type { UsernameCursor } from '../../src/core/overview.js'
@@ -134,4 +135,13 @@ t.test('sign-ins that give the flag and take it', async (t) => {
   const { rows: [row], recordedSince } = await superusersAt({ at: instants[1] ?? new Date() })
   t.match(row, { username: sue, isSuperuser: false })
   t.ok(recordedSince !== null && new Date(recordedSince) < new Date(), `the audit begins at ${recordedSince}`)
+
+  // after an upgrade, when the audit has rows of 0.2.0
+  for (
+    const statement of readFileSync('migrations/0040_flags_recorded.sql', 'utf8').split('--> statement-breakpoint')
+  ) {
+    if (statement.includes('UPDATE')) await query(statement)
+  }
+  const upgraded = (await superusersAt({ at: new Date() })).recordedSince
+  t.ok(upgraded !== null && new Date(upgraded) > new Date(recordedSince ?? 0), 'it has the changes since the upgrade')
 })

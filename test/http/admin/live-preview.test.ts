@@ -199,6 +199,7 @@ t.test('the first 429 ends it, and is no answer to sign-ins', async (t) => {
 
   const sent = batches()
   t.match(await ask(), { status: 200, json: { state: 'failed', until: failed?.until } })
+  await query("update live_preview set renewed_at = now() - interval '1 minute'") // longer than a lease
   const other = await begin('requireMappedGroup: true\n')
   t.match(await ask({ live: true }, other), {
     status: 503,

@@ -9,7 +9,7 @@ export const SUPERUSERS_QUERY = {
   at: Type.Optional(Type.String({
     minLength: 10,
     maxLength: 40,
-    description: 'An instant, ISO 8601; UTC without a zone. Now, without it.',
+    description: 'An instant, ISO 8601; UTC without a zone. Default: now.',
     examples: ['2026-11-24T09:00:00Z'],
   })),
 }
@@ -20,9 +20,8 @@ export const superusers = defineList({
   path: '/superusers',
   permission: 'gatehouse.read',
   summary: 'Who was superuser at an instant',
-  description:
-    'Active users with the flag at that time, from the audit, in the order of usernames. The audit does not ' +
-    'know of times before its oldest row; users who were removed since are not listed.',
+  description: 'Active users with the flag at that time, from the audit, in the order of usernames. The audit has ' +
+    'no changes of before the upgrade from 0.2.0; users who were removed since are not listed.',
   query: Type.Object(SUPERUSERS_QUERY),
   problems: [],
   item: closed({

@@ -44,8 +44,8 @@ ${pager({ path: PATH, query, next: cursor.next(page) })}
 
 function isUnrecorded(recordedSince: string | null, at: Date): Html | '' {
   if (recordedSince !== null && new Date(recordedSince) <= at) return ''
-  const begin = recordedSince === null ? 'has no rows' : html`begins at ${timeText(recordedSince)}`
-  return note(html`The audit ${begin}: who lost the flag before that is not known.`, 'warn')
+  const since = recordedSince === null ? 'now' : timeText(recordedSince)
+  return note(html`The audit has changes of the flag since ${since}: who lost it before that is not known.`, 'warn')
 }
 
 const COLUMNS: readonly Column<SuperuserThen>[] = [
