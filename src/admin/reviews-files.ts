@@ -16,6 +16,7 @@ const COLUMNS: readonly (readonly [heading: string, cell: (right: ReviewedRight)
   ['name', ({ name }) => name],
   ['isActive', ({ isActive }) => String(isActive)],
   ['right', ({ right }) => right],
+  ['permissions', ({ permissions }) => permissions.join(' ')],
   ['byHand', ({ byHand }) => String(byHand)],
   ['reasons', ({ reasons }) => reasons.map(reasonText).join('; ')],
   ['since', ({ since }) => utc(since)],

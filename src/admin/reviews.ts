@@ -77,10 +77,10 @@ function viewOf(right: HeldRight, reasonsOf: ReturnType<typeof createReasons>): 
   }
 }
 
-/** What a review must have seen: the right with its reasons and its end, and the mark that it replaces. */
+/** What a review must have seen: the right with its reasons, end and permissions, and the mark that it replaces. */
 export function rightVersion(
-  { personId, right, byHand, reasons, since, until, review }:
-    & Pick<ReviewedRight, 'personId' | 'right' | 'byHand' | 'since' | 'until'>
+  { personId, right, byHand, reasons, since, until, permissions, review }:
+    & Pick<ReviewedRight, 'personId' | 'right' | 'byHand' | 'since' | 'until' | 'permissions'>
     & {
       readonly reasons: readonly Pick<RightReason, 'entraGroup'>[]
       readonly review: Omit<Review, 'reviewer'> | null
@@ -89,7 +89,8 @@ export function rightVersion(
   const at = (time: string | null): number | null => time === null ? null : Date.parse(time)
   const entraGroups = [...new Set(reasons.map(({ entraGroup }) => entraGroup))].sort()
   const mark = review === null ? null : [review.verdict, review.reviewerId, at(review.at), review.note]
-  return [personId, right, byHand, entraGroups, at(since), at(until), mark]
+  // guard: review-permissions-seen
+  return [personId, right, byHand, entraGroups, at(since), at(until), permissions, mark]
 }
 
 /** The same of a right as the database has it. */

@@ -1,5 +1,5 @@
 // Access reviews: who has which right and why, and what a reviewer found of it. A mark is of the right as it was: it
-// falls when the right is lost, or when its reason or its end changes.
+// falls when the right is lost, or when its reason, its end or the permissions of the group change.
 import type { ActingAdmin } from './acts.js'
 import { GatehouseError } from './errors.js'
 import type { Cause } from './mapping.js'
@@ -53,6 +53,8 @@ export interface HeldRight extends RightName {
   readonly since: string | null
   /** When it ends; null: it has no end of its own. */
   readonly until: string | null
+  /** Of the group, sorted; none: a flag, or a group that permits nothing. */
+  readonly permissions: readonly string[]
   readonly hasEntraIdentity: boolean
   /** The mark that counts; null: none, or the right has changed since. */
   readonly review: Review | null

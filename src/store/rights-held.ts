@@ -21,9 +21,10 @@ import { pageInRounds, type Round } from './rounds.js'
 /** Of `users u`. Order and columns are those of every right; `right_id` as in `access_reviews`. */
 const HELD = sql`(
   select 0 as place, '' as "group", 'superuser' as right_id, u.superuser_cause as cause, u.superuser_since as since,
-    null::timestamptz as until where u.is_superuser
-  union all select 1, '', 'staff', u.staff_cause, u.staff_since, null where u.is_staff
-  union all select 2, g.name, g.id::text, ug.cause, ug.since, ${membershipEnd('ug')}
+    null::timestamptz as until, '{}'::text[] as permissions where u.is_superuser
+  union all select 1, '', 'staff', u.staff_cause, u.staff_since, null, '{}' where u.is_staff
+  union all select 2, g.name, g.id::text, ug.cause, ug.since, ${membershipEnd('ug')},
+    array(select p.permission from group_permissions p where p.group_id = g.id order by p.permission collate "C")
     from user_groups ug join groups g on g.id = ug.group_id where ug.user_id = u.id and ${liveMembership('ug')})`
 
 /** Of a page: a round of rights costs several times one of users, because of the marks. */
@@ -33,18 +34,19 @@ const PAST = 3
 const KINDS = ['superuser', 'staff', 'group'] as const
 
 /**
- * What a mark is bound to: since when the user has the right, by which Entra groups or by hand, until when. Not the
- * numbers of mapping rows, which move. It is the same after a sign-in that changes nothing, because that keeps `since`.
+ * What a mark is bound to: since when the user has the right, by which Entra groups or by hand, until when, and what
+ * the group permits. Not the numbers of mapping rows, which move. It is the same after a sign-in that changes nothing,
+ * because that keeps `since`.
  * @param row alias with the columns of a right
  */
 function basisOf(row: string): SQL {
   const column = (name: string): SQL => sql.raw(`${row}.${name}`)
-  // guard: review-since, review-reasons, review-end
+  // guard: review-since, review-reasons, review-end, review-permissions
   return sql`encode(sha256(convert_to(json_build_array(extract(epoch from ${column('since')}), ${
     column('cause')
   } is null,
     (select json_agg(distinct lower(c ->> 'entraGroup') collate "C") from jsonb_array_elements(${column('cause')}) c),
-    extract(epoch from ${column('until')}))::text, 'UTF8')), 'hex')`
+    extract(epoch from ${column('until')}), ${column('permissions')})::text, 'UTF8')), 'hex')`
 }
 
 /** The marks that count. `offset 0`: they are read right by right, and not by a join with the whole table. */
@@ -52,13 +54,13 @@ const MARKS = sql`left join lateral (select r.verdict, r.reviewer_id, r.note, r.
   where r.user_id = u.id and r.right_id = h.right_id offset 0) m on m.basis = ${basisOf('h')}` // guard: review-bound
 
 /** Of `users u`, HELD and MARKS. */
-const COLUMNS = sql`u.id, u.username, u.name, u.is_active, h.place, h."group", h.cause, h.since, h.until, m.verdict,
-  m.reviewer_id, m.note, m.at`
+const COLUMNS = sql`u.id, u.username, u.name, u.is_active, h.place, h."group", h.cause, h.since, h.until,
+  h.permissions, m.verdict, m.reviewer_id, m.note, m.at`
 
 /** HeldRight as JSON, of a row with COLUMNS. */
 const VIEW = sql`json_build_object('personId', x.id, 'username', x.username, 'name', x.name, 'isActive', x.is_active,
   'kind', (array['superuser', 'staff', 'group'])[x.place + 1], 'group', case when x.place = 2 then x."group" end,
-  'cause', x.cause, 'since', x.since, 'until', x.until,
+  'cause', x.cause, 'since', x.since, 'until', x.until, 'permissions', x.permissions,
   'hasEntraIdentity', exists (select 1 from identities i where i.user_id = x.id),
   'review', case when x.verdict is not null then json_build_object('verdict', x.verdict, 'reviewerId', x.reviewer_id,
     'reviewer', (select r.username from users r where r.id = x.reviewer_id), 'at', x.at, 'note', x.note) end)`

@@ -182,14 +182,23 @@ t.test('a mark of a right by hand is none of the same right by the mapping', asy
   t.strictSame(await marks(), ['group:Auditors', 'staff'])
 })
 
+// proves: review-permissions
+t.test('a mark falls by itself when its group gets or loses a permission', async (t) => {
+  const { query, marks, rows } = await oneUser(t)
+  await query("insert into group_permissions select id, 'wiki.view' from groups where name = 'Auditors'")
+  t.strictSame(await marks(), ['group:Others', 'staff'], 'a statement of another program has granted one')
+  t.equal(await rows(), 3)
+})
+
 // proves: review-permission-granted, review-permission-revoked
-t.test('marks of a group fall with a permission that it gets or loses, and with the group', async (t) => {
-  const { query, database, marks, mark, id } = await oneUser(t)
+t.test('marks of a group fall for good with a permission that it gets or loses, and with the group', async (t) => {
+  const { query, database, marks, mark, rows, id } = await oneUser(t)
   const groups = createGroupAdmin(database)
   const apply = async (permissions: readonly string[]) =>
     await groups.apply([{ name: 'Auditors', permissions }], { actor: 'test', dryRun: false })
   await apply(['wiki.view'])
   t.strictSame(await marks(), ['group:Others', 'staff'], 'a permission was granted')
+  t.equal(await rows(), 2)
   await mark(id, 'group', 'Auditors')
   await apply(['wiki.view'])
   t.strictSame(await marks(), ALL, 'nothing has changed')
@@ -200,6 +209,8 @@ t.test('marks of a group fall with a permission that it gets or loses, and with 
     t.equal(await unit.revoke(group, 'wiki.view'), true)
   })
   t.strictSame(await marks(), ['staff'], 'a permission was revoked')
+  await apply(['wiki.view'])
+  t.strictSame(await marks(), ['staff'], 'and granted again')
 })
 
 // proves: review-fallen-deleted

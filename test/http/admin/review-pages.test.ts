@@ -70,6 +70,27 @@ t.test('a right is marked in its row, and the list stays where it was', async (t
   t.equal((await query('select 1 from access_reviews')).length, 2)
 })
 
+t.test('a row shows what its group permits, permissions of the console first', async (t) => {
+  const { clients: { sue }, query, sam, page } = await scene(t)
+  await query(`insert into group_permissions select g.id, word from groups g,
+    (select 'a' || n || '.' || repeat('x', 90) from generate_series(1, 900) n union all
+      select 'gatehouse.keys') w (word)
+    where name = 'Network Engineers'`)
+  const row = (await page(sue, `${PAGE}?q=${sam}&kind=group`)).text
+  t.match(row, /<code>gatehouse.keys<\/code> <code>a1\.x{56}…<\/code>/)
+  t.match(row, '#permissions">and 896 more</a>')
+  const [form] = formsIn(row)
+  t.match((await page(sue, String(form?.action))).text, '#permissions">and 801 more</a>')
+  await query(
+    `insert into users (username, username_key) select 'crowd' || n, 'crowd' || n from generate_series(1, 30) n;
+    insert into user_groups (user_id, group_id) select u.id, g.id from users u, groups g
+      where u.username like 'crowd%' and g.name = 'Network Engineers'`,
+  )
+  const whole = (await page(sue, `${PAGE}?q=crowd`)).text
+  t.equal(formsIn(whole).length, 20)
+  t.ok(whole.length < 60_000, `${whole.length} characters`)
+})
+
 t.test('rights of the one who looks have no form', async (t) => {
   const { clients: { sue }, query, page } = await scene(t)
   const [{ id = '' } = {}] = await query<{ id: string }>('select user_id as id from identities where oid = $1', [
@@ -103,9 +124,9 @@ t.test('the report as CSV and NDJSON has every right of the filter, and no formu
   t.match(csv.headers.get('content-disposition'), /^attachment; filename="gatehouse-reviews-\d{4}-\d\d-\d\d\.csv"$/)
   const lines = csv.text.trimEnd().split('\r\n')
   t.equal(lines.length, 1 + 1_400)
-  t.match(lines[0], /^personId,username,name,isActive,right,byHand,reasons,since,until,verdict,/)
+  t.match(lines[0], /^personId,username,name,isActive,right,permissions,byHand,reasons,since,until,verdict,/)
   const found = lines.find((line) => line.includes('doubted'))
-  t.match(found, /,crowd7,'=cmd\|7,true,group:Read Only,true,,\d{4}-[^,]+Z,,doubted,/)
+  t.match(found, /,crowd7,'=cmd\|7,true,group:Read Only,[^,]*,true,,\d{4}-[^,]+Z,,doubted,/)
   t.match(found, /,"'\+1 ""/)
   const ndjson = await page(sue, `${PAGE}.ndjson?q=crowd`)
   t.match(ndjson.headers.get('content-type'), /^application\/x-ndjson/)

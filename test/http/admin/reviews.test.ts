@@ -108,6 +108,21 @@ t.test('a review is of the right and of the mark that the reviewer has seen', as
   t.match((await sue.ask(pathOf(sam, ENGINEERS))).json, { review: null }, 'the mark has fallen with it')
 })
 
+// proves: review-permissions-seen
+t.test('a review does not count for permissions that the reviewer has not seen', async (t) => {
+  const { sue, query, idOf, etag, send, mark, marked, list } = await scene(t)
+  const sam = await idOf('sam')
+  const seen = await etag(sam, ENGINEERS)
+  await query("insert into group_permissions select id, 'gatehouse.keys' from groups where name = 'Network Engineers'")
+  t.match(await send(sue, sam, ENGINEERS, { verdict: 'confirmed' }, seen), { status: 412, code: 'version_stale' })
+  t.strictSame(await marked(sam), [])
+  const [right] = await list(`&q=${sam}&kind=group`)
+  t.ok((right?.['permissions'] as readonly string[]).includes('gatehouse.keys'))
+  t.match(await mark(sam, ENGINEERS), { status: 200 })
+  await query("delete from group_permissions where permission = 'gatehouse.keys'")
+  t.strictSame(await marked(sam), [], 'it has fallen with the permission')
+})
+
 // proves: review-own-right
 t.test('nobody reviews rights of their own, nor does a program with their token', async (t) => {
   const opened = await scene(t)

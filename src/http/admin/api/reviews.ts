@@ -52,6 +52,10 @@ const RightSchema = closed({
   reasons: Reasons,
   since: nullable(instant('When the right began.')),
   until: nullable(instant('When it ends; null: it has no end of its own.')),
+  permissions: Type.Array(Type.String(), {
+    description: 'What the local group permits, sorted; empty for flags.',
+    examples: [['netbox.view']],
+  }),
   review: MaybeReview,
   etag: Type.String({ description: 'For `If-Match` of a review.', examples: [versionTag('')] }),
 })

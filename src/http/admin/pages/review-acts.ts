@@ -1,6 +1,7 @@
 // Marks of a reviewer: two buttons in each row of the report, and the form with a note.
 import Type from 'typebox'
 import type { ReviewedRight } from '../../../admin/reviews.js'
+import { isAdminPermission } from '../../../core/admin-permissions.js'
 import type { Review, Verdict } from '../../../core/reviews.js'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
@@ -14,6 +15,8 @@ import { rightLine } from './right-line.js'
 import { shortened } from './shortened.js'
 
 export const REVIEWS = '/admin/reviews'
+/** Permissions that are shown on the form. */
+const MOST_OF_FORM = 100
 const TRAIL = [{ label: 'Reviews', href: REVIEWS }] as const
 
 const VERDICTS: Readonly<Record<Verdict, { readonly text: string, readonly tone: 'good' | 'warn' }>> = {
@@ -51,6 +54,7 @@ ${
         facts([
           ['User', html`<a href="${linkTo('people', personId)}">${nameText(username)}</a>`],
           ['Right', rightName(right)],
+          ['Permits', right.kind === 'group' ? permitsText(right, MOST_OF_FORM) : null],
           ['Why', rightLine(right)],
           ['Review', review === null ? null : reviewText(review)],
         ])
@@ -134,6 +138,16 @@ function addressOf({ personId, right }: Pick<ReviewedRight, 'personId' | 'right'
 export function rightName({ kind, group }: Pick<ReviewedRight, 'kind' | 'group'>): Html {
   if (kind !== 'group') return badge(kind)
   return html`<a href="${linkTo('groups', group ?? '')}">${nameText(shortened(group ?? ''))}</a>`
+}
+
+/** Permissions of the console first, so that none of them is among those that are left out. */
+export function permitsText({ group, permissions }: Pick<ReviewedRight, 'group' | 'permissions'>, most: number): Html {
+  if (permissions.length === 0) return html`<span class="soft">nothing</span>`
+  const [console, others] = [permissions.filter(isAdminPermission), permissions.filter((p) => !isAdminPermission(p))]
+  const shown = [...console, ...others].slice(0, Math.max(most, console.length))
+  const left = permissions.length - shown.length
+  const more = left === 0 ? '' : html` <a href="${linkTo('groups', group ?? '')}#permissions">and ${left} more</a>`
+  return html`${shown.map((word) => html`<code>${shortened(word)}</code> `)}${more}`
 }
 
 /** "Still right, by rita, 2026-11-28 08:00 UTC: her note" */

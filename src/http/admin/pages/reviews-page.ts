@@ -9,13 +9,15 @@ import { filterForm, type FilterField } from './filter-form.js'
 import { link, linkTo, type LinkParameters } from './links.js'
 import { listCursor } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
-import { markForm, REVIEWS, reviewText, rightName } from './review-acts.js'
+import { markForm, permitsText, REVIEWS, reviewText, rightName } from './review-acts.js'
 import { rightLine } from './right-line.js'
 import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
 /** Fewer than of other lists: each row has a form. */
 const ROWS = 20
+/** Of a group, in its row. */
+const PERMISSIONS = 5
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
@@ -61,6 +63,7 @@ function columnsOf(actor: AdminActor, query: Query): readonly Column<Row>[] {
   return [
     { heading: 'User', kind: 'name', cell: userCell },
     { heading: 'Right', kind: 'name', cell: ({ right }) => rightName(right) },
+    { heading: 'Permits', kind: 'text', cell: permitsCell },
     { heading: 'Why', kind: 'text', cell: ({ right }) => rightLine(right) },
     {
       heading: 'Still right?',
@@ -75,6 +78,10 @@ function userCell({ right: { personId, username, name, isActive }, row }: Row): 
   return html`<span class="named" id="row-${row}"><a href="${linkTo('people', personId)}">${
     nameText(shortened(name ?? username))
   }</a>${below}</span>${isActive ? '' : badge('inactive')}`
+}
+
+function permitsCell({ right }: Row): Html {
+  return right.kind === 'group' ? permitsText(right, PERMISSIONS) : html``
 }
 
 function reviewCell({ personId, review }: ReviewedRight): Html {
