@@ -1,5 +1,6 @@
 // The rows of groupMapping and the access rules of a draft, one by one: pages of them, and the text that an edit of one
 // makes of the draft. acts/policy-drafts.ts saves it, as it saves the text of the editor.
+import { createHash } from 'node:crypto'
 import { canonicalJson } from '../core/canonical-json.js'
 import { GatehouseError } from '../core/errors.js'
 import { MOST_DRAFT_TEXT, type DraftFinding, type PolicyDraft } from '../core/policy-draft.js'
@@ -26,6 +27,8 @@ export interface EntryView extends Pick<PolicyEntry, 'line' | 'value' | 'reason'
   readonly path: string
   /** Its YAML, without the indentation that its place gives it. */
   readonly source: string
+  /** Of `source`: whether the entry at a place is still the same one. */
+  readonly hash: string
   /** Its lines, with the comments directly above. */
   readonly lines: string
   /** Of the draft as it is saved. */
@@ -57,13 +60,19 @@ export interface EntriesPage {
 export interface EntryOfDraft extends Pick<EntriesPage, 'draft' | 'problems' | 'reason' | 'count'> {
   /** Undefined: there is none at this position. */
   readonly entry: EntryView | undefined
+  /** Where the first entry with the hash that was asked for is now, counted from 1; undefined: nowhere. */
+  readonly sought: number | undefined
 }
 
 export interface PolicyEntriesAdmin {
   /** @throws GatehouseError `policy_draft_unknown` */
   list(id: string, list: EntryList, query: EntriesQuery): Promise<EntriesPage>
-  /** @param position counted from 1 @throws GatehouseError `policy_draft_unknown` */
-  get(id: string, list: EntryList, position: number): Promise<EntryOfDraft>
+  /**
+   * @param position counted from 1
+   * @param seen hash of the entry that a form was made for: it is sought where another one is at this position
+   * @throws GatehouseError `policy_draft_unknown`
+   */
+  get(id: string, list: EntryList, position: number, seen?: string): Promise<EntryOfDraft>
   /**
    * What the edit makes of this text; nothing is saved.
    * @returns what is wrong with what was entered, with the paths of the keys, or the text
@@ -90,6 +99,7 @@ export function createPolicyEntriesAdmin(ports: PolicyEntriesPorts): PolicyEntri
     const { entries, reason } = lists[list]
     const found = problems.length > 0 ? [] : findingsOf(await drafts.judge(text))
     const own = byIndex(found, list)
+    const hash = (entry: PolicyEntry): string => hashOf(sourceOf(text, entry))
     const view = (index: number, entry: PolicyEntry): EntryView => ({
       position: index + 1,
       path: entryPath(list, index),
@@ -97,11 +107,12 @@ export function createPolicyEntriesAdmin(ports: PolicyEntriesPorts): PolicyEntri
       value: entry.value,
       reason: entry.reason ?? reason,
       source: sourceOf(text, entry),
+      hash: hash(entry),
       lines: text.slice(entry.from, entry.to),
       findings: own.get(index) ?? [],
     })
     const others = found.length - [...own.values()].reduce((sum, each) => sum + each.length, 0)
-    return { draft, text, problems, reason, entries, own, others, view }
+    return { draft, text, problems, reason, entries, own, others, view, hash }
   }
   return {
     async list(id, list, { after = 0, q, only }) {
@@ -114,19 +125,23 @@ export function createPolicyEntriesAdmin(ports: PolicyEntriesPorts): PolicyEntri
         return wanted === '' || textsOf(entry.value ?? text.slice(entry.start, entry.end)).includes(wanted)
       }
       const { page, next } = nextPage(indices, ENTRIES, (index) => index + 1, meets)
-      const rows = page.flatMap((index) => {
-        const entry = entries[index]
-        return entry === undefined ? [] : [view(index, entry)]
-      })
+      const rows = page.flatMap((index) => entries.slice(index, index + 1).map((entry) => view(index, entry)))
       return { draft, problems, reason, rows, next, count: entries.length, others }
     },
-    async get(id, list, position) {
-      const { draft, problems, reason, entries, view } = await open(id, list)
-      const entry = entries[position - 1]
-      return { draft, problems, reason, count: entries.length, entry: entry && view(position - 1, entry) }
+    async get(id, list, position, seen) {
+      const { draft, problems, reason, entries, view, hash } = await open(id, list)
+      const [shown] = entries.slice(position - 1, position).map((entry) => view(position - 1, entry))
+      const sought = shown !== undefined && (seen ?? shown.hash) === shown.hash
+        ? position
+        : entries.findIndex((each) => hash(each) === seen) + 1 || undefined
+      return { draft, problems, reason, count: entries.length, entry: shown, sought }
     },
     edited: async (text, edit) => await edited(text, edit, ports),
   }
+}
+
+function hashOf(source: string): string {
+  return createHash('sha256').update(source).digest('base64url')
 }
 
 /** @param index counted from 0 */

@@ -151,11 +151,39 @@ t.test('who has not seen the last save gets back what was entered, beside the ro
   t.match(await send(sue, `${at}/rows/2/remove`, removal), { status: 303 })
   t.match(await send(sue, `${at}/rows/2`, { ...old, ...ROW, label: 'Mine' }), {
     status: 412,
-    text: /It is not there any more[^]*value="Mine"/,
+    text: /It is not there any more[^]*label: Mine/,
   })
   t.match(await send(sue, `${at}/rows/1/remove`, removal), { status: 412 })
   const { _version: _, ...without } = await hidden(sue, `${at}/rows/1`)
   t.equal((await send(sue, `${at}/rows/1`, { ...without, ...ROW })).status, 428)
+})
+
+// proves: policy-entry-other
+t.test('a form does not change another rule that is at its place now', async (t) => {
+  const { sue, fill, send, hidden, begin, textOf } = await scene(t)
+  const at = await begin()
+  const paths = ['rules/2', 'rules/2/remove', 'rules/2/move', 'rules/3']
+  const [change, remove, move, third] = await Promise.all(paths.map(async (path) => await hidden(sue, `${at}/${path}`)))
+  const mine = { hosts: 'mine.test\r\n<b>', allow: 'deny' }
+  t.match(await fill(sue, `${at}/rules/add`, { hosts: 'new.test', allow: 'deny', place: '1' }), { status: 303 })
+  const saved = await textOf(at)
+  const { _version = '' } = await hidden(sue, `${at}/rules/2`)
+  for (const now of [{}, { _version }]) {
+    const status = '_version' in now ? 400 : 412
+    const refused = await send(sue, `${at}/rules/2`, { ...change, ...mine, ...now })
+    t.match(refused, { status, text: /Another rule is at this place now[^]*rule 3 now: <a href="[^"]*\/rules\/3">/ })
+    t.match(refused.text, /id="now"[^]*name: One[^]*hosts:\nmine\.test\n&#60;b&#62;/)
+    t.notMatch(refused.text, '<form class="act"')
+    const removal = await send(sue, `${at}/rules/2/remove`, { ...remove, ...now })
+    t.match(removal, { status, text: '/rules/3/remove">' })
+    t.match(await send(sue, `${at}/rules/2/move`, { ...move, ...now, to: '1' }), { status, text: '/rules/3/move">' })
+    const { entry: _, ...button } = move ?? {}
+    if (status === 412) t.match(await send(sue, `${at}/rules/2/move`, { ...button, to: '1' }), { status })
+  }
+  t.equal(await textOf(at), saved)
+  t.match(await fill(sue, `${at}/rules/4/remove`, {}), { status: 303 })
+  const gone = await send(sue, `${at}/rules/3`, { ...third, ...mine })
+  t.match(gone, { status: 412, text: /Another rule is at this place now, or it was changed\. <a href="[^"]*\/rules">/ })
 })
 
 t.test('a text that cannot be read has no forms, and entries with aliases are shown alone', async (t) => {

@@ -14,6 +14,7 @@ import { changeDraft } from '../api/policy-drafts.js'
 import { DraftId } from '../api/policy-schemas.js'
 import { defineActPage, type ActForm, type ActPage } from './act-page.js'
 import { emptyState, note, section, tag } from './components.js'
+import { opened, otherEntry, SEEN, seenField, type Opened } from './draft-entry-place.js'
 import { findingText } from './draft-findings.js'
 import { DRAFTS } from './draft-link.js'
 import { draftName, DRAFTS_TRAIL } from './drafts-page.js'
@@ -206,24 +207,6 @@ export function linesOfEntry(entry: EntryView | undefined): Html {
   return entry === undefined ? html`` : listing('Its lines', html`${shortened(entry.lines, MOST_LINES)}`)
 }
 
-/** What a form of an entry knows of its draft. */
-export interface Opened {
-  readonly draft: PolicyDraft
-  readonly at: string
-  /** Of the draft as it is saved now. */
-  readonly version: string
-  /** The form was sent. */
-  readonly isSent: boolean
-  /** Another administrator has saved since the form was shown. */
-  readonly isStale: boolean
-}
-
-export function opened(draft: PolicyDraft, seen: string | undefined): Opened {
-  const version = versionTag(draftVersion(draft))
-  const isSent = seen !== undefined
-  return { draft, at: linkTo('drafts', draft.id), version, isSent, isStale: isSent && seen !== version }
-}
-
 export interface Outcome {
   readonly body?: Readonly<Record<string, unknown>>
   readonly problems: readonly DraftFinding[]
@@ -356,14 +339,17 @@ function changePage<Fields>(kind: EntryKind<Fields>): ActPage {
     title: kind.title,
     params: PARAMS,
     within: ['position'],
-    fields: { ...kind.fields, yaml: Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) },
+    fields: { ...kind.fields, ...SEEN, yaml: Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) },
     mostBytes: MOST_BYTES,
     done: `The ${one} is changed in the draft.`,
     async describe({ params: { id, position }, values, seen, useCases }) {
-      const found = await useCases.policyEntries.get(id, list, position)
+      const found = await useCases.policyEntries.get(id, list, position, values['entry'])
       const open = opened(found.draft, seen)
       const { entry } = found
       if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
+      const shown = { ...headOf(kind, found, `Change ${one} ${position}`), button: `Save this ${one}` }
+      const other = otherEntry(open, found, { ...shown, section, one, act: '', values })
+      if (other !== undefined) return other
       const form = formOf(kind, open, entry, values)
       const edit: EntryEdit = { kind: 'change', list, index: position - 1, entry: form.written }
       const amiss = form.fields === undefined ? [] : amissOf(kind, form.fields, position - 1, entry)
@@ -372,13 +358,13 @@ function changePage<Fields>(kind: EntryKind<Fields>): ActPage {
         : await outcomeOf(open, edit, useCases)
       const path = entryPath(list, position - 1)
       return {
-        title: `Change ${one} ${position}`,
-        trail: trailOf(found.draft, kind),
+        ...shown,
         ...contentOf(kind, open, found),
-        fields: form.fields === undefined
-          ? yamlField(form.yaml, problems)
-          : kind.controls(form.fields, problemsBy(problems, path)),
-        button: `Save this ${one}`,
+        fields: html`${seenField(found, values)}${
+          form.fields === undefined
+            ? yamlField(form.yaml, problems)
+            : kind.controls(form.fields, problemsBy(problems, path))
+        }`,
         back: `${open.at}/${section}`,
         next: entryAt(open.at, kind, position),
         version: open.version,
@@ -388,6 +374,10 @@ function changePage<Fields>(kind: EntryKind<Fields>): ActPage {
       }
     },
   })
+}
+
+function headOf<Fields>(kind: EntryKind<Fields>, { draft }: EntryOfDraft, title: string) {
+  return { title, trail: trailOf(draft, kind) }
 }
 
 const UNSAVED = { status: 400, note: note('Nothing was saved.', 'bad'), asksReason: false } as const
@@ -478,23 +468,27 @@ function removePage<Fields>(kind: EntryKind<Fields>): ActPage {
     title: `Remove a ${one}`,
     params: PARAMS,
     within: ['position'],
+    fields: SEEN,
     done: `The ${one} is removed from the draft.`,
-    async describe({ params: { id, position }, seen, useCases }) {
-      const found = await useCases.policyEntries.get(id, list, position)
+    async describe({ params: { id, position }, values, seen, useCases }) {
+      const found = await useCases.policyEntries.get(id, list, position, values['entry'])
       const open = opened(found.draft, seen)
       const { entry } = found
       if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
+      const title = `Remove ${one} ${position}`
+      const shown = { ...headOf(kind, found, title), button: title }
+      const other = otherEntry(open, found, { ...shown, section, one, act: '/remove', values })
+      if (other !== undefined) return other
       const { body, problems } = await outcomeOf(open, { kind: 'remove', list, index: position - 1 }, useCases)
       const path = entryPath(list, position - 1)
       const fixed = contentOf(kind, open, found)
       return {
-        title: `Remove ${one} ${position}`,
-        trail: trailOf(found.draft, kind),
+        ...shown,
+        fields: seenField(found, values),
         ...fixed.isClosed === true ? fixed : {
           content: html`<p>These lines go, with the comments directly above. All others stay as they are.</p>
 ${linesOfEntry(entry)}`,
         },
-        button: `Remove ${one} ${position}`,
         back: `${open.at}/${section}`,
         version: open.version,
         ...body === undefined ? {} : { body },

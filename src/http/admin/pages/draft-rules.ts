@@ -14,7 +14,6 @@ import {
   entryPages,
   linesOfEntry,
   MOST_LINES,
-  opened,
   outcomeOf,
   PARAMS,
   pendingOf,
@@ -23,6 +22,7 @@ import {
   trailOf,
   type FieldProblems,
 } from './draft-entries.js'
+import { opened, otherEntry, SEEN, seenField } from './draft-entry-place.js'
 import { DRAFTS } from './draft-link.js'
 import { checkbox, CHOSEN, formField, lineList, textArea, textField } from './form-fields.js'
 import { shortList } from './lists.js'
@@ -197,14 +197,18 @@ export const moveRulePage = defineActPage({
   title: 'Move a rule',
   params: PARAMS,
   within: ['position'],
-  fields: { to: Type.Integer({ minimum: 1, maximum: 100_000 }) },
+  fields: { ...SEEN, to: Type.Integer({ minimum: 1, maximum: 100_000 }) },
   done: 'The rule is moved in the draft.',
   async describe({ params: { id, position }, values, seen, useCases }) {
     const list = 'access.rules'
-    const found = await useCases.policyEntries.get(id, list, position)
+    const found = await useCases.policyEntries.get(id, list, position, values['entry'])
     const open = opened(found.draft, seen)
     const { entry, count } = found
     if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
+    const title = `Move rule ${position}`
+    const shown = { title, trail: trailOf(found.draft, RULES), button: title }
+    const other = otherEntry(open, found, { ...RULES, ...shown, act: '/move', values })
+    if (other !== undefined) return other
     const to = Number(values['to'] ?? position)
     const isPlace = Number.isSafeInteger(to) && to >= 1 && to <= count
     const edit = isPlace ? { kind: 'move', list, index: position - 1, to: to - 1 } as const : undefined
@@ -213,12 +217,10 @@ export const moveRulePage = defineActPage({
       : await outcomeOf(open, edit, useCases)
     const closed = closedBy(open, { ...found, reason: entry?.reason ?? found.reason }, list)
     return {
-      title: `Move rule ${position}`,
-      trail: trailOf(found.draft, RULES),
+      ...shown,
       ...closed,
       content: html`${closed.content}${linesOfEntry(entry)}`,
-      fields: placeField('to', values['to'] ?? String(position), count),
-      button: `Move rule ${position}`,
+      fields: html`${seenField(found, values)}${placeField('to', values['to'] ?? String(position), count)}`,
       back: `${open.at}/rules`,
       next: entryAt(open.at, RULES, isPlace ? to : position),
       version: open.version,
