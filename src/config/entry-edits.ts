@@ -21,7 +21,9 @@ export function editPolicyEntries(text: string, entries: PolicyEntries, edit: En
   if (edit.kind === 'add') return added(text, list, edit.at, edit.entry)
   if (list.entries[edit.index] === undefined) throw new Error(`${edit.list} has no entry ${edit.index}`)
   if (edit.kind === 'change') return changed(text, list, edit.index, edit.entry)
-  if (edit.kind === 'remove') return { text: removed(text, list, edit.index), entry: undefined }
+  if (edit.kind === 'remove') {
+    return cutsComment(text, list, edit.index) ? COMMENTED : { text: removed(text, list, edit.index), entry: undefined }
+  }
   return { text: moved(text, list, edit.index, edit.to), entry: undefined }
 }
 
@@ -104,6 +106,22 @@ function removed(text: string, { entries, isFlow, emptiedAt }: PolicyEntryList, 
   const lines = to < text.length ? [from, to + newline] as const : [lineEndBefore(text, from), to] as const
   const without = replaced(text, lines[0], lines[1], '')
   return entries.length > 1 ? without : replaced(without, emptiedAt, emptiedAt, ' []')
+}
+
+/** What is taken away within `[ ]` beside the entry: comments there may be about its neighbours. */
+function cutsComment(text: string, { entries, isFlow }: PolicyEntryList, index: number): boolean {
+  const [before, entry, after] = [entries[index - 1], entries[index], entries[index + 1]]
+  if (!isFlow || entry === undefined) return false
+  const gap = before === undefined ? text.slice(entry.to, after?.from ?? entry.to) : text.slice(before.to, entry.from)
+  return gap.includes('#')
+}
+
+const COMMENTED: RefusedEdit = {
+  problems: [{
+    ...{ line: 1, column: 1, path: '', code: 'entry_fixed' },
+    message: 'A comment is between this entry and the one beside it within [ ]: no form can remove it.',
+    remedy: 'Change it in the YAML.',
+  }],
 }
 
 /** The only one within `[ ]`, with the comma behind it. */
