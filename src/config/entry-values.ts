@@ -160,16 +160,41 @@ function changeList(list: YAMLSeq, wanted: readonly EntryValue[], { text, splice
   const unused = new Set(items.keys())
   const written = wanted.map((value) => {
     const same = [...unused].find((index) => canonicalJson(items[index]?.value ?? null) === canonicalJson(value))
-    if (same === undefined) return `${lead}${flowText(value)}`
+    if (same === undefined) return { text: `${lead}${flowText(value)}`, index: undefined }
     unused.delete(same)
     const { from, to } = parts[same] ?? { from: 0, to: 0 }
-    return text.slice(from, to)
+    return { text: text.slice(from, to), index: same }
   })
-  const [, second] = items
-  const inLine = second === undefined ? ', ' : text.slice(first.end, second.start)
-  const separator = isFlow ? inLine : newline
+  const gapAfter = (index: number) => text.slice(parts[index]?.to, parts[index + 1]?.from)
+  const inLine = items.length < 2 ? ', ' : gapAfter(0)
   const [from, to] = [parts[0]?.from ?? first.start, parts.at(-1)?.to ?? last.end]
-  splices.push({ from, to, text: written.join(separator) })
+  const joined = isFlow
+    ? written.map((each) => each.text).join(inLine)
+    : withGaps(written, items.map((_, index) => index === 0 ? '' : gapAfter(index - 1).slice(newline.length)), newline)
+  splices.push({ from, to, text: joined })
+}
+
+interface WrittenItem {
+  readonly text: string
+  /** Of the item that it was before; undefined: it is new. */
+  readonly index: number | undefined
+}
+
+/** Blank lines and comments between the items stay above the item that they are above; comments always stay. */
+function withGaps(written: readonly WrittenItem[], gaps: readonly string[], newline: string): string {
+  const left = new Set(gaps.keys())
+  const take = (isDue: (index: number) => boolean, isOwn: (index: number) => boolean): string => {
+    const due = [...left].filter(isDue)
+    for (const index of due) left.delete(index)
+    return due.filter((index) => isOwn(index) || gaps[index]?.includes('#') === true).map((index) => gaps[index]).join(
+      '',
+    )
+  }
+  const lines = written.map(({ text, index }, at) =>
+    index === undefined ? text : `${take((each) => each <= index, (each) => each === index && at > 0)}${text}`
+  )
+  const rest = take(() => true, () => false)
+  return [...lines, ...rest === '' ? [] : [rest.slice(0, -newline.length)]].join(newline)
 }
 
 /** Of each item of a list its lines, with the comments above. */

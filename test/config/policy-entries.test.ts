@@ -72,7 +72,10 @@ const flowEntry = fc.record({
 const blockEntry = fc.record({
   keys: fc.shuffledSubarray(['entraGroup', 'label', 'groups', 'staff'], { minLength: 1 }),
   label: scalarText,
-  groups: fc.array(fc.tuple(scalarText, comment, above), { minLength: 1, maxLength: 3 }),
+  groups: fc.array(fc.tuple(scalarText, comment, fc.constantFrom('', '# one row', '#free', '#free', '\n')), {
+    minLength: 1,
+    maxLength: 3,
+  }),
   isFlow: fc.boolean(),
   comment,
   above,
@@ -83,10 +86,16 @@ const blockEntry = fc.record({
     if (key === 'label') return [...lead, `label:  ${label}`]
     if (key === 'staff') return [...lead, `staff: false${comment}`]
     if (isFlow) return [...lead, `groups: [${groups.map(([each]) => each).join(', ')}]`]
-    const items = groups.flatMap(([each, after, over]) => [...over === '' ? [] : [`  ${over}`], `  - ${each}${after}`])
+    const items = groups.flatMap(([each, after, over]) => [...aboveItem(over), `  - ${each}${after}`])
     return [...lead, `groups:${comment}`, ...items]
   })
 )
+/** A comment that belongs to the item, one that belongs to none, or a blank line. */
+function aboveItem(over: string): Lines {
+  if (over === '#free') return ['', '  # free', '']
+  if (over === '\n') return ['']
+  return over === '' ? [] : [`  ${over}`]
+}
 const entry = fc.tuple(
   fc.oneof(flowEntry, blockEntry),
   fc.constantFrom('- ', '-   '),
@@ -94,7 +103,9 @@ const entry = fc.tuple(
   fc.constantFrom(0, 0, 1, 2),
 )
   .map(([lines, dash, over, blank]) => {
-    const content = lines.map((line, index) => `${index === 0 ? dash : ' '.repeat(dash.length)}${line}`)
+    const content = lines.map((line, index) =>
+      line === '' ? '' : `${index === 0 ? dash : ' '.repeat(dash.length)}${line}`
+    )
     return [...Array.from({ length: blank }, () => ''), ...over === '' ? [] : [over], ...content]
   })
 
@@ -171,6 +182,29 @@ t.test('a change of nothing, and a change of one key, keep all other keys and co
       const others = (each: string) => each.split(/\r?\n/).filter((line) => !/label: /.test(line))
       const isBlock = !/\{/.test(text.slice(...rangeOf(text, list, index)))
       return !isBlock || same(others(changed), others(text))
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+t.test('a list within an entry keeps the free comments and blank lines between its items', async () => {
+  fc.assert(
+    fc.property(anyText, name, place, place, ({ text, list, count }, more, at, which) => {
+      const index = at % count
+      const value = valuesOf(text, list)[index] as EntryMap
+      const { groups } = value
+      if (!Array.isArray(groups) || groups.length < 2) return true
+      const items = groups as readonly string[]
+      const change = (to: readonly string[]) =>
+        edit(text, { kind: 'change', list, index, entry: { value: { ...value, groups: to } } })
+      const linesOf = (each: string) => each.split(/\r?\n/).map((line) => line.trim())
+      const grown = linesOf(change([...items, more]))
+      const place = which % items.length
+      const shrunk = linesOf(change(items.filter((_, each) => each !== place)))
+      const free = (lines: readonly string[]) => lines.filter((line) => line === '# free').length
+      const blank = (lines: readonly string[]) => lines.filter((line) => line === '').length
+      return blank(grown) === blank(linesOf(text)) && free(grown) === free(linesOf(text)) &&
+        free(shrunk) === free(linesOf(text))
     }),
     { numRuns: 1000 },
   )
