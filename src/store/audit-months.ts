@@ -20,6 +20,9 @@ const MAX_MOVED = 10_000
 /** No sign-in waits for longer than this behind a change of the partitions, which is tried again at the next sweep. */
 const LOCK_TIMEOUT = sql`set local lock_timeout = '1s'`
 
+/** One replica at a time: what a month holds is read before it is dropped, and two that had read it would deadlock. */
+const IN_TURN = sql`select pg_advisory_xact_lock(hashtextextended('gatehouse audit months', 0))`
+
 /** What a trigger lets delete rows of the record (migrations/0019_audit_seals.sql). */
 export const HOUSEKEEPING = sql`select set_config('gatehouse.audit', 'housekeeping', true)`
 
@@ -63,10 +66,13 @@ export async function keepAuditMonths(
 }
 
 async function dropMonth(tx: Transaction, name: string, isExported: boolean): Promise<boolean> {
+  await tx.execute(LOCK_TIMEOUT)
+  await tx.execute(IN_TURN) // guard: audit-month-in-turn
+  const { rows: [known] } = await tx.execute<{ is: boolean }>(sql`select to_regclass(${name}) is not null as is`)
+  if (!known?.is) return true // by another replica
   // guard: audit-export-retention
   if (isExported && await hasUndelivered(tx, sql`${sql.identifier(name)}`)) return false
-  await tx.execute(LOCK_TIMEOUT)
-  await tx.execute(sql`drop table if exists ${sql.identifier(name)}`)
+  await tx.execute(sql`drop table ${sql.identifier(name)}`)
   return true
 }
 
@@ -107,6 +113,7 @@ function expiredMonths(retentionMs: number): SQL {
 async function makeMonth(tx: Transaction, { name, since, until }: Month): Promise<void> {
   const table = sql.identifier(name)
   await tx.execute(LOCK_TIMEOUT)
+  await tx.execute(IN_TURN)
   await tx.execute(sql`lock table audit_events_default in access exclusive mode`)
   const { rows: [known] } = await tx.execute<{ is: boolean }>(sql`select to_regclass(${name}) is not null as is`)
   if (known?.is) return

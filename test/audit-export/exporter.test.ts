@@ -403,6 +403,33 @@ t.test('months and rows past the retention stay until they are exported, if an e
   t.equal((await allIds(query)).length, 1)
 })
 
+// proves: audit-month-in-turn
+t.test('two replicas that drop the same month at the same time do not hinder each other', async (t) => {
+  const { url, query } = await open(t)
+  const reader = await connect(t, url)
+  const options = { retentionMs: 365 * DAY, isClockConfirmed: true, isExported: true }
+  const databases = [1, 2].map(() => openDatabase({ server: url, poolSize: 1 }))
+  t.teardown(() => Promise.all(databases.map((database) => database.close())))
+  await keepAuditMonths(databases[0]!, options)
+  await query(
+    'drop table audit_events_before; create table audit_events_2001_06 partition of audit_events ' +
+      "for values from ('2001-06-01') to ('2001-07-01')",
+  )
+  await reader('begin; lock table only audit_events in access share mode') // both wait behind it
+  const dropping = Promise.allSettled(databases.map((database) => keepAuditMonths(database, options)))
+  const waiting = async () =>
+    (await query<{ n: number }>(
+      'select count(*)::int as n from pg_locks where not granted and ' +
+        'database = (select oid from pg_database where datname = current_database())',
+    ))[0]?.n
+  t.ok(await until(async () => await waiting() === 2))
+  await reader('commit')
+  for (const settled of await dropping) {
+    t.match(settled, { status: 'fulfilled', value: { dropped: ['audit_events_2001_06'], kept: [] } })
+  }
+  t.strictSame(await query("select to_regclass('audit_events_2001_06') as is"), [{ is: null }])
+})
+
 t.test('without an export the retention does not wait', async (t) => {
   const { url, query } = await open(t)
   await query(
