@@ -1,6 +1,6 @@
 // The audit: a replica seals it each minute in which there is something to seal, and exports it where that is
 // configured.
-import { deliveredText, exportProblems, pendingText, type ExportState } from '../core/audit-export.js'
+import { deliveredText, exportProblems, isCatchingUp, pendingText, type ExportState } from '../core/audit-export.js'
 import { isSealOverdue, overdueMinutes, sealText, type SealState } from '../core/audit-seals.js'
 import { failure, type Check } from './finding.js'
 
@@ -30,7 +30,8 @@ export function auditExported(read: () => Promise<ExportState>): Check {
       const state = await read()
       const problems = exportProblems(state)
       if (problems.length > 0) return problems.map((problem) => ({ state: 'warn', ...problem }))
-      const message = `the audit is exported: ${deliveredText(state)}, ${pendingText(state)}`
+      const is = isCatchingUp(state) ? 'the export of the audit is catching up' : 'the audit is exported'
+      const message = `${is}: ${deliveredText(state)}, ${pendingText(state)}`
       return [{ state: 'ok', code: 'audit_export', message }]
     } catch (error) {
       return [failure(error, 'skipped', 'whether the audit is exported was not checked: ')]

@@ -74,8 +74,9 @@ export interface ExportState {
   readonly rejected: number
   /** The newest event that was delivered; null: none yet. */
   readonly deliveredUntil: string | null
-  /** When a receiver last accepted a batch. */
+  /** When a receiver last accepted a batch, and how long that is ago. */
   readonly acceptedAt: string | null
+  readonly acceptedSeconds: number | null
   /** Rows that are not delivered; at most MAX_COUNTED_PENDING are counted. */
   readonly pending: number
   /** Age of the oldest of them; null: there is none. */
@@ -117,6 +118,7 @@ export const NOT_EXPORTED: ExportHealth = {
   rejected: 0,
   deliveredUntil: null,
   acceptedAt: null,
+  acceptedSeconds: null,
   pending: 0,
   oldestPendingSeconds: null,
   failing: null,
@@ -134,7 +136,7 @@ export interface ExportProblem {
 
 /** What an operator should do something about. */
 export function exportProblems(state: ExportState): readonly ExportProblem[] {
-  const seconds = state.oldestPendingSeconds ?? 0
+  const seconds = Math.min(state.oldestPendingSeconds ?? 0, state.acceptedSeconds ?? Infinity)
   const late: readonly ExportProblem[] = seconds <= LATE_SECONDS ? [] : [{ // guard: audit-export-late
     code: 'audit_export_late',
     message: `events of the audit have not been exported for ${Math.floor(seconds / 60)} minutes: ${whyLate(state)}; ${
@@ -150,8 +152,14 @@ export function exportProblems(state: ExportState): readonly ExportProblem[] {
   }]
 }
 
-function whyLate({ failing }: ExportState): string {
-  if (failing === null) return 'no replica has tried'
+/** Old events wait, as at the first export of an existing audit, and the receiver accepts what it is sent. */
+export function isCatchingUp(state: ExportState): boolean {
+  return state.failing === null && (state.acceptedSeconds ?? Infinity) <= LATE_SECONDS &&
+    (state.oldestPendingSeconds ?? 0) > LATE_SECONDS
+}
+
+function whyLate({ failing, acceptedAt }: ExportState): string {
+  if (failing === null) return acceptedAt === null ? 'no replica has tried' : 'no replica has tried since'
   const { failures } = failing
   return `${failures} ${failures === 1 ? 'attempt has' : 'attempts have'} failed, the last one because ${
     CAUSES[failing.cause] ?? failing.cause

@@ -179,6 +179,8 @@ export async function readExportState(database: Database, retentionMs: number): 
       with waiting as (select at from (${undelivered(sql`audit_events`, MAX_COUNTED_PENDING)}) w)
       select coalesce(events, 0)::float8 as delivered, coalesce(rejected, 0)::float8 as rejected,
         to_json(delivered_until) #>> '{}' as "deliveredUntil", to_json(accepted_at) #>> '{}' as "acceptedAt",
+        case when accepted_at is not null then
+          greatest(0, extract(epoch from clock_timestamp() - accepted_at))::float8 end as "acceptedSeconds",
         (select count(*)::int from waiting) as pending,
         (select greatest(0, extract(epoch from clock_timestamp() - min(at)))::float8 from waiting where isfinite(at)
           having count(*) > 0) as "oldestPendingSeconds",

@@ -190,6 +190,15 @@ t.test('the export of the audit is shown, and events that wait for ten minutes',
     'insert into audit_events (action, actor, at) ' +
       "values ('x', 't', now() - interval '12 minutes')",
   )
+  t.match(await health(), { due: [], text: /catching up<.*, 2 events wait/s }, 'a receiver has just accepted some')
+  t.match(await auditExported(() => readExportState(database, 400 * 86_400_000))(), [
+    { state: 'ok', message: /^the export of the audit is catching up: delivered up to .*, 2 events wait$/ },
+  ])
+  await query("update audit_exports set accepted_at = now() - interval '11 minutes'")
+  t.match(await health(), {
+    due: [/^Events of the audit .* for 11 minutes: no replica has tried since; 2 events wait,/],
+  })
+  await query('update audit_exports set accepted_at = null')
   t.match(await health(), { due: [/^Events of the audit .* for 12 minutes: no replica has tried; 2 events wait, /] })
   await queue.failed({ cause: 'refused', detail: 'it answered 401' }, 60_000)
   t.match(await health(), {

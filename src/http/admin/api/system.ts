@@ -75,6 +75,7 @@ const auditExport = closed({
   rejected: Type.Integer({ description: 'Of those, events that the receiver rejected for good (OTLP).' }),
   deliveredUntil: nullable(instant('Of the newest event that was delivered.')),
   acceptedAt: nullable(instant('When a receiver last accepted events.')),
+  acceptedSeconds: nullable(number('How long that is ago.')),
   pending: Type.Integer({ description: 'Events that are not delivered; at most 10,000 are counted.' }),
   oldestPendingSeconds: nullable(number('Age of the oldest of them; null: there is none.')),
   failing: nullable(closed({

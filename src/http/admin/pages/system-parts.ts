@@ -1,6 +1,6 @@
 // What the pages System and Overview show alike: states, parts that do not answer, and what is to be done.
 import type { Health, Todo } from '../../../admin/health.js'
-import { exportProblems, pendingText } from '../../../core/audit-export.js'
+import { exportProblems, isCatchingUp, pendingText } from '../../../core/audit-export.js'
 import { isSealOverdue } from '../../../core/audit-seals.js'
 import type { Part, Reach } from '../../../core/health.js'
 import { html, type Html, type Value } from '../../pages/html.js'
@@ -62,7 +62,9 @@ export function exportText({ auditExport }: Pick<Health, 'auditExport'>): Value 
   const until = value.deliveredUntil === null
     ? 'nothing delivered yet'
     : html`delivered up to ${timeText(value.deliveredUntil)}`
-  const problem = exportProblems(value).length > 0 ? tag('late', 'warn') : tag('works', 'good')
+  const problem = exportProblems(value).length > 0
+    ? tag('late', 'warn')
+    : tag(isCatchingUp(value) ? 'catching up' : 'works', 'good')
   const { failing } = value
   const state = failing === null ? problem : html`${tag('fails', 'warn')} <code>${failing.cause}</code>`
   return html`${state} ${until}, ${pendingText(value)}${
