@@ -19,6 +19,8 @@ export interface AuditDeliveryDeps {
   readonly storage: Pick<Storage, 'database' | 'server'>
   readonly own: Own
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
+  /** Whether what all processes of this replica would log alike is logged by this one. */
+  readonly speaksForAll: boolean
   readonly meter: Pick<Meter, 'gauge' | 'auditDelivered' | 'auditDeliveryFailed'>
 }
 
@@ -30,14 +32,14 @@ const WARN_EVERY_MS = 600_000
 /** @throws GatehouseError `proxy_unusable` */
 export async function openAuditDelivery(
   { audit, server }: Pick<Config, 'audit' | 'server'>,
-  { storage, own, log, meter }: AuditDeliveryDeps,
+  { storage, own, log, meter, speaksForAll }: AuditDeliveryDeps,
 ): Promise<AuditExporter | undefined> {
   const settings = audit.export
   if (settings === undefined) return undefined
   const { database } = storage
   const { format, url } = settings
   // guard: audit-export-log-host
-  log.info({ format, receiver: new URL(url).host }, 'the audit is exported')
+  if (speaksForAll) log.info({ format, receiver: new URL(url).host }, 'the audit is exported')
   const exporter = createAuditExporter({
     queue: createExportQueue(database),
     receiver: await openReceiver(settings, new URL(server.publicUrl).hostname),

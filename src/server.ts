@@ -74,7 +74,7 @@ async function open(given: RunningConfig, options: GatewayOptions, lifecycle: Li
   const entra = openEntra({ ...startup, current: () => ({ ...startup.entra, ...current().entra }) }, shared)
   const replicas = openReplicas(config, options, { ...metrics, policy: policy.version, source: entra.source })
   const sessions = openSessions(storage, startup, { ...shared, replicas, replica, onPolicy: policy.look })
-  const auditExport = await openAuditDelivery(startup, { ...shared, storage })
+  const auditExport = await openAuditDelivery(startup, { ...shared, storage, speaksForAll: speaksForAll(siblings) })
   const { step: customStep } = customSteps
   const counting = openCounting(config, { ...shared, ...storage })
   const reevaluation = openReevaluation(config, options, { ...shared, storage, entra })
