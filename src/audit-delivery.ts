@@ -83,26 +83,25 @@ function measure(
   meter.gauge('auditExportAge', () => state && (state.oldestPendingSeconds ?? 0))
 }
 
-/** A failure that persists is one line in ten minutes, and one when it is over. */
+/** A failure is one line in ten minutes, also if it comes and goes, and one when it is over. */
 export function createReport(
   log: AuditDeliveryDeps['log'],
   meter: Pick<Meter, 'auditDelivered' | 'auditDeliveryFailed'>,
   now: () => number = () => performance.now(),
 ): ExportReport {
   let warnedAt = -Infinity
-  let failing = false
+  let isWarned = false
   const warn = (facts: object, text: string): void => {
-    failing = true
     if (now() - warnedAt < WARN_EVERY_MS) return // guard: audit-export-log-limited
     warnedAt = now()
+    isWarned = true
     log.warn(facts, text)
   }
   return {
     delivered(events, rejected) {
       meter.auditDelivered(events, rejected)
-      if (failing) log.info({ events }, 'the audit is exported again')
-      failing = false
-      warnedAt = -Infinity
+      if (isWarned) log.info({ events }, 'the audit is exported again')
+      isWarned = false
       if (rejected > 0) log.warn({ events, rejected }, 'the receiver of the audit has rejected events for good')
     },
     failed({ cause, detail }, retryInMs) {

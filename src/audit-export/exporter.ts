@@ -2,7 +2,6 @@
 // the receiver has accepted it. A delivery that fails is tried again for ever: nothing is left out, and nothing
 // overtakes.
 import {
-  MAX_EXPORT_EVENTS,
   retryPauseMs,
   type AuditReceiver,
   type ExportBatch,
@@ -10,6 +9,7 @@ import {
   type ExportQueue,
 } from '../core/audit-export.js'
 import type { Leadership } from '../core/reevaluation.js'
+import { createBatchSize } from './batch-size.js'
 
 export interface ExportReport {
   /** @param rejected of them for good */
@@ -27,6 +27,8 @@ export interface ExporterDeps {
   readonly intervalMs?: number
   /** From 0 to 1. */
   readonly random?: () => number
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number
 }
 
 export interface AuditExporter {
@@ -90,24 +92,23 @@ export function createAuditExporter(deps: ExporterDeps): AuditExporter {
 
 /** @returns delivers what waits; `yield`: another replica should try */
 function createDelivery(
-  { queue, receiver, leadership, report, random = Math.random }: ExporterDeps,
+  { queue, receiver, leadership, report, random = Math.random, now = () => performance.now() }: ExporterDeps,
   closing: AbortSignal,
 ) {
-  let maxEvents = MAX_EXPORT_EVENTS
+  const size = createBatchSize(now)
   /** After a start the configuration may be another one: the pause of the last failure does not count. */
   let isFirst = true
 
-  const failed = async (failure: ExportFailure, { failures }: ExportBatch): Promise<void> => {
+  const failed = async (failure: ExportFailure, { failures, events }: ExportBatch): Promise<void> => {
     const retryInMs = retryPauseMs(failures, failure.retryAfterMs, random())
     report.failed(failure, retryInMs)
-    // the event that is refused is found, and a receiver with a smaller limit is served
-    if (failure.cause === 'refused') maxEvents = Math.max(1, Math.floor(maxEvents / 2))
+    size.failed(failure.cause, events.length)
     await queue.failed(failure, retryInMs)
   }
   return async (): Promise<'yield' | undefined> => {
     for (;;) {
       if (closing.aborted || !await leadership.held()) return undefined // guard: audit-export-one-replica
-      const batch = await queue.next(maxEvents)
+      const batch = await queue.next(size.max())
       if (batch.events.length === 0) break
       if (batch.waitMs > 0 && !isFirst) return undefined // guard: audit-export-backoff
       isFirst = false
@@ -119,7 +120,7 @@ function createDelivery(
       }
       await queue.delivered(batch.events, result.rejected)
       report.delivered(batch.events.length, result.rejected)
-      maxEvents = Math.min(MAX_EXPORT_EVENTS, maxEvents * 2)
+      size.accepted(batch.events.length)
       if (!batch.isFull) break
     }
     await queue.settle()

@@ -42,7 +42,13 @@ async function open(t: Test) {
 }
 
 /** One replica. */
-function replica(t: Test, url: string, receiver: HttpReceiver | AuditReceiver, timeoutMs = 5_000) {
+function replica(
+  t: Test,
+  url: string,
+  receiver: HttpReceiver | AuditReceiver,
+  timeoutMs = 5_000,
+  now = () => performance.now(),
+) {
   const database = openDatabase({ server: url, poolSize: 3 })
   t.teardown(() => database.close())
   const reported: Reported = { delivered: [], failures: [], broken: [] }
@@ -60,6 +66,7 @@ function replica(t: Test, url: string, receiver: HttpReceiver | AuditReceiver, t
     report,
     intervalMs: 20,
     random: () => 0,
+    now,
   })
   t.teardown(() => exporter.close())
   return { exporter, reported, database }
@@ -267,6 +274,51 @@ t.test('a receiver that refuses one event for ever blocks it alone, and loses no
     await retryNow(query)
   }
   t.strictSame(accepted.map(({ id }) => id), await allIds(query))
+})
+
+// proves: audit-export-size-held
+t.test('a receiver with a limit of size refuses one batch in ten minutes', async (t) => {
+  const { url, query, note, receiver } = await open(t)
+  let at = 0
+  const { exporter, reported } = replica(t, url, receiver, 5_000, () => at)
+  receiver.answer = (response, number) => {
+    if (eventsOf(receiver.requests[number - 1]).length > 300) response.writeHead(413).end()
+    else accept(response)
+  }
+  const export1000 = async () => {
+    await note('login', 1_000)
+    for (let runs = 0; runs < 4; runs++) {
+      await exporter.run()
+      await retryNow(query)
+    }
+    return {
+      sizes: reported.delivered.splice(0).map(([events]) => events),
+      failures: reported.failures.splice(0).length,
+    }
+  }
+  t.strictSame(await export1000(), { sizes: [250, 250, 250, 250], failures: 1 })
+  at += 599_999
+  t.strictSame(await export1000(), { sizes: [250, 250, 250, 250], failures: 0 })
+  at += 2
+  t.strictSame(await export1000(), { sizes: [250, 250, 250, 250], failures: 1 }, 'the limit may be another one by now')
+  receiver.answer = accept
+  at += 600_001
+  t.strictSame(await export1000(), { sizes: [250, 500, 250], failures: 0 })
+})
+
+t.test('a batch that is not answered in time is halved', async (t) => {
+  const { url, query, note, receiver } = await open(t)
+  await note('login', 8)
+  const { exporter, reported } = replica(t, url, receiver, 300)
+  receiver.answer = (response, number) => {
+    if (eventsOf(receiver.requests[number - 1]).length <= 2) accept(response)
+  }
+  for (let runs = 0; runs < 4; runs++) {
+    await exporter.run()
+    await retryNow(query)
+  }
+  t.strictSame(reported.failures.map(({ cause }) => cause), ['timeout', 'timeout'])
+  t.strictSame(reported.delivered, [[2, 0], [2, 0], [2, 0], [2, 0]])
 })
 
 t.test('batches are bounded by their number of events and by their size', async (t) => {
