@@ -10,6 +10,9 @@ export interface RowFields {
   readonly superuser: boolean
 }
 
+/** Characters of a field with one line. */
+export const MOST_LINE = 300
+
 /** `some`: any of the groups, permissions and flags. */
 export const ALLOWS = ['anyone', 'authenticated', 'deny', 'some'] as const
 
@@ -151,7 +154,7 @@ function reader(value: EntryValue): Reader {
     text(key) {
       const found = take(key)
       if (found === undefined) return ''
-      return isLine(found) ? found : otherwise('')
+      return isLine(found) && found.length <= MOST_LINE ? found : otherwise('')
     },
     list(key) {
       const found = take(key)

@@ -123,6 +123,7 @@ t.test('a form has no fields for other keys and other kinds of values', async (t
       { more: 1 },
       { label: 7 },
       { label: '' },
+      { label: 'x'.repeat(301) },
       { label: 'a\nb' },
       { groups: 'A' },
       { groups: [['A']] },

@@ -1,6 +1,6 @@
 // The rows of groupMapping in a draft, as forms.
 import Type from 'typebox'
-import { rowFields, rowValue, type RowFields } from '../../../admin/entry-fields.js'
+import { MOST_LINE, rowFields, rowValue, type RowFields } from '../../../admin/entry-fields.js'
 import type { EntryView } from '../../../admin/policy-entries.js'
 import { html, type Html } from '../../pages/html.js'
 import { idText, named, nameText, tag } from './components.js'
@@ -9,7 +9,7 @@ import { checkbox, CHOSEN, lineList, textArea, textField } from './form-fields.j
 import { shortList } from './lists.js'
 import { shortened } from './shortened.js'
 
-const Line = Type.Optional(Type.String({ maxLength: 300 }))
+const Line = Type.Optional(Type.String({ maxLength: MOST_LINE }))
 const Lines = Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) // a line end is two characters
 const Flag = Type.Optional(Type.Literal(CHOSEN))
 const NONE: RowFields = { entraGroup: '', label: '', groups: [], staff: false, superuser: false }
@@ -40,7 +40,7 @@ export const rowPages = entryPages<RowFields>({
         name: 'entraGroup',
         label: 'Object ID of the Entra group',
         value: entraGroup,
-        maxLength: 300,
+        maxLength: MOST_LINE,
         hint: 'As its page in the Entra admin center shows it, never its display name.',
         problem: problems('entraGroup'),
         optional: true,
@@ -50,7 +50,7 @@ export const rowPages = entryPages<RowFields>({
         name: 'label',
         label: 'Label',
         value: label,
-        maxLength: 300,
+        maxLength: MOST_LINE,
         hint: 'What people read instead of the Object ID.',
         problem: problems('label'),
         optional: true,

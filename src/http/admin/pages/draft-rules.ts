@@ -1,6 +1,14 @@
 // The access rules in a draft, as forms. Their order counts: they can be moved.
 import Type from 'typebox'
-import { ALLOWS, idleFields, ruleFields, ruleValue, type Allow, type RuleFields } from '../../../admin/entry-fields.js'
+import {
+  ALLOWS,
+  idleFields,
+  MOST_LINE,
+  ruleFields,
+  ruleValue,
+  type Allow,
+  type RuleFields,
+} from '../../../admin/entry-fields.js'
 import { entryUnknown, type EntryView } from '../../../admin/policy-entries.js'
 import type { DraftFinding } from '../../../core/policy-draft.js'
 import { html, type Html } from '../../pages/html.js'
@@ -28,7 +36,7 @@ import { checkbox, CHOSEN, formField, lineList, textArea, textField } from './fo
 import { shortList } from './lists.js'
 import { shortened } from './shortened.js'
 
-const Line = Type.Optional(Type.String({ maxLength: 300 }))
+const Line = Type.Optional(Type.String({ maxLength: MOST_LINE }))
 const Lines = Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) // a line end is two characters
 const Flag = Type.Optional(Type.Literal(CHOSEN))
 const NONE: RuleFields = {
@@ -110,7 +118,7 @@ function controls(fields: RuleFields, problems: FieldProblems): Html {
       name: 'name',
       label: 'Name',
       value: fields.name,
-      maxLength: 300,
+      maxLength: MOST_LINE,
       hint: 'What people read in refusals, in the log and in the console, in place of access.rules[0].',
       problem: problems('name'),
       optional: true,
