@@ -215,7 +215,7 @@ export function readWritten(
   const report = createReport('entry')
   const parsed = parseYaml(yaml, report, [])
   const { contents } = parsed?.doc ?? {}
-  const { start, value, reason } = contentOf(yaml, contents)
+  const { start, end, value, reason } = contentOf(yaml, contents)
   const at = parsed?.positionAt(start)
   const refuse = (message: string, remedy: string) => report.problem('', 'yaml_entry', message, remedy, at)
   if (report.problems.length === 0) {
@@ -229,7 +229,7 @@ export function readWritten(
   }
   if (report.problems.length > 0) return { problems: inOrder(report.problems).map(({ file: _, ...each }) => each) }
   const own = start - lineStart(yaml, start)
-  const [first = '', ...lines] = yaml.slice(start).trimEnd().split(/\r?\n/)
+  const [first = '', ...lines] = yaml.slice(start, isFlow ? end : undefined).trimEnd().split(/\r?\n/)
   const indented = lines.map((line) => {
     const rest = line.slice(Math.min(own, /^ */.exec(line)?.[0].length ?? 0))
     return rest.trim() === '' ? '' : `${' '.repeat(column)}${rest}`

@@ -108,10 +108,16 @@ function behindLast(
   }
   const newline = newlineOf(text)
   const start = map.items[0]?.key
-  const indent = isScalar(start) && start.range ? start.range[0] - lineStart(text, start.range[0]) : 0
+  const indent = isScalar(start) && start.range ? columnOf(text, start.range[0]) : 0
   const at = lineEnd(text, end)
   const before = `${newline}${keyLines(keys, indent, newline)}${newline}`
   return { first: { from: at, to: at, before, after: '' }, indent: indent + 2 * keys.length, isFlow: false }
+}
+
+/** Spaces before it: a byte order mark is none. */
+function columnOf(text: string, offset: number): number {
+  const line = lineStart(text, offset)
+  return offset - line - (text.startsWith('\uFEFF', line) ? 1 : 0)
 }
 
 function readEntries(
@@ -123,7 +129,7 @@ function readEntries(
   const keyNode = isScalar(key) ? key : undefined
   const colon = text.indexOf(':', keyNode?.range?.[1] ?? 0) + 1
   const keyStart = keyNode?.range?.[0] ?? 0
-  const indent = keyStart - lineStart(text, keyStart) + 2
+  const indent = columnOf(text, keyStart) + 2
   const inFlow = parent.flow === true
   if (isNothing(value)) {
     if (inFlow) {

@@ -289,6 +289,8 @@ t.test('the first entry of a list comes where the text has none yet', async (t) 
         '{ username: upn }\n',
         `{ username: upn, groupMapping: [{ entraGroup: ${ID}, groups: [A] }] }\n`,
       ],
+      ['groupMapping', '\uFEFFgroupMapping:\n', `\uFEFFgroupMapping:\n${row}`],
+      ['groupMapping', '\uFEFFusername: upn\n', `\uFEFFusername: upn\ngroupMapping:\n${row}`],
       ['access.rules', '', `access:\n  rules:\n${deeper}\n`],
       ['access.rules', 'access:\n  default: deny\n# z\n', `access:\n  default: deny\n  rules:\n${deeper}\n# z\n`],
       [
@@ -363,6 +365,7 @@ t.test('an entry may be written as YAML, which takes the place of its lines', as
       entry: { yaml },
     })
   t.ok('problems' in inFlow('a: 2'))
+  t.equal((inFlow('{ a: 2 } # not within [ ]\n') as { text: string }).text, 'groupMapping: [{ a: 2 }]\n')
   t.equal((inFlow('{ a: 2 }') as { text: string }).text, 'groupMapping: [{ a: 2 }]\n')
 })
 
