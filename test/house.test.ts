@@ -191,6 +191,7 @@ const REPLACED: Readonly<Record<string, RegExp>> = {
   'migrations/0022_membership_end.sql': /^DO BODY$/, // a function: test/store/outbox.test.ts
   // a column of its own: test/store/superusers-then.test.ts
   'migrations/0040_flags_recorded.sql': /^UPDATE "outbox" SET "flags_recorded_since" = /,
+  'migrations/0041_reviews_fall.sql': /^DO BODY$/, // functions: test/store/access-reviews.test.ts
   // a table of its own: test/store/people-filters.test.ts
   'migrations/0039_user_names.sql': /^(DO BODY$|INSERT INTO user_names |DELETE FROM user_names )/,
   'migrations/0009_audit_months.sql': / "audit_events\w*" |^DO BODY$/, // and test/store/audit-months.test.ts

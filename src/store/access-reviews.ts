@@ -18,12 +18,7 @@ export function reviewsUnit(tx: Transaction): ReviewsUnit {
   }
 }
 
-/** Where rights of a user have changed: a mark that has fallen does not count again when a reason comes back. */
-export async function dropFallenReviewsOf(tx: Transaction, userId: string): Promise<void> {
-  await tx.execute(sql`delete from access_reviews r where r.user_id = ${userId} and not ${stillBound('r')}`)
-}
-
-/** With the permissions of a group the right to be in it changes. */
+/** With the permissions of a group the right to be in it changes; with a membership: migration 0041. */
 export async function dropReviewsOfGroup(tx: Transaction, groupId: string): Promise<void> {
   await tx.execute(sql`delete from access_reviews where right_id = ${groupId}`)
 }

@@ -1,7 +1,6 @@
 // What acts on memberships read, lock and change, in the transaction of the act (act-unit.ts).
 import { sql } from 'drizzle-orm'
 import type { MembershipUnit } from '../core/acts.js'
-import { dropFallenReviewsOf } from './access-reviews.js'
 import type { Transaction } from './database.js'
 import { recordEndedMemberships } from './ended-memberships.js'
 import { liveMembership, membershipEnd } from './live-membership.js'
@@ -44,12 +43,10 @@ export function membershipUnit(tx: Transaction): MembershipUnit {
       await tx.execute(sql`
         insert into user_groups (user_id, group_id, until) values (${userId}, ${groupId}, ${until}::timestamptz)
         on conflict (user_id, group_id) do update set until = excluded.until where user_groups.cause is null`)
-      await dropFallenReviewsOf(tx, userId) // guard: review-falls-with-end
     },
     async take(userId, groupId) {
       await tx.execute(sql`
         delete from user_groups where user_id = ${userId} and group_id = ${groupId} and cause is null`)
-      await dropFallenReviewsOf(tx, userId)
     },
   }
 }

@@ -4,7 +4,6 @@ import { sql } from 'drizzle-orm'
 import type { GrantChange } from '../core/grants.js'
 import type { MappedGrants } from '../core/pipeline/pipeline.js'
 import type { Cause } from '../core/mapping.js'
-import { dropFallenReviewsOf } from './access-reviews.js'
 import type { Transaction } from './database.js'
 import { endedMembership, liveMembership } from './live-membership.js'
 
@@ -43,9 +42,8 @@ export async function writeGrants(
   grants: MappedGrants,
   options: WriteOptions = {},
 ): Promise<Omit<GrantChange, 'superseded'>> {
-  const { before, written } = await replaceMemberships(tx, userId, grants, options) // guard: empty-list-counts
-  const flags = await replaceFlags(tx, userId, grants)
-  if (written + flags > 0) await dropFallenReviewsOf(tx, userId) // guard: review-falls-for-good
+  const before = await replaceMemberships(tx, userId, grants, options) // guard: empty-list-counts
+  await replaceFlags(tx, userId, grants)
   const now = grants.groups.map((group) => group.name)
   return {
     groups: now,
@@ -56,20 +54,20 @@ export async function writeGrants(
   }
 }
 
-/** @returns the names before, and how many rows were written */
+/** @returns the names before */
 async function replaceMemberships(
   tx: Transaction,
   userId: string,
   { groups }: MappedGrants,
   { keepsByHand = false }: WriteOptions,
-): Promise<{ readonly before: readonly string[], readonly written: number }> {
+): Promise<string[]> {
   const ids = sql.param(groups.map((group) => group.id))
   const causes = sql.param(groups.map((group) => JSON.stringify(group.causes)))
   // guard: memberships-replaced, other-people-untouched
-  const { rows: [row] } = await tx.execute<{ before: string[], written: number }>(sql`
+  const { rows } = await tx.execute<{ name: string }>(sql`
     with before as (select g.name from user_groups ug join groups g on g.id = ug.group_id
       where ug.user_id = ${userId} and ${liveMembership('ug')}),
-    gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[]) returning 1),
+    gone as (delete from user_groups where user_id = ${userId} and group_id <> all(${ids}::uuid[])),
     granted as (
       insert into user_groups (user_id, group_id, cause)
       select ${userId}::uuid, wanted.id, wanted.cause from unnest(${ids}::uuid[], ${causes}::text[]::jsonb[]) as
@@ -77,20 +75,15 @@ async function replaceMemberships(
       on conflict (user_id, group_id) do update set cause = excluded.cause, until = null,
         since = case when ${endedMembership('user_groups')} then excluded.since else user_groups.since end
         where user_groups.cause is distinct from excluded.cause
-          and (user_groups.cause is not null or not ${keepsByHand})
-      returning 1)
-    select array(select name from before order by name) as before,
-      (select count(*) from gone)::int + (select count(*) from granted)::int as written`)
-  return row ?? { before: [], written: 0 }
+          and (user_groups.cause is not null or not ${keepsByHand}))
+    select name from before order by name`)
+  return rows.map((row) => row.name)
 }
 
-/**
- * False where nothing grants a flag, whatever it was before; `since` moves only when the flag does.
- * @returns how many rows were written
- */
-async function replaceFlags(tx: Transaction, userId: string, { staff, superuser }: MappedGrants): Promise<number> {
+/** False where nothing grants a flag, whatever it was before; `since` moves only when the flag does. */
+async function replaceFlags(tx: Transaction, userId: string, { staff, superuser }: MappedGrants): Promise<void> {
   // guard: flags-taken-away, sync-flags
-  const { rowCount } = await tx.execute(sql`
+  await tx.execute(sql`
     update users set
       is_staff = ${staff.length > 0}, staff_cause = ${causeJson(staff)}::jsonb,
       staff_since = case when ${staff.length > 0} then coalesce(staff_since, now()) end,
@@ -100,7 +93,6 @@ async function replaceFlags(tx: Transaction, userId: string, { staff, superuser 
       is distinct from (${staff.length > 0}, ${causeJson(staff)}::jsonb, ${superuser.length > 0}, ${
     causeJson(superuser)
   }::jsonb)`)
-  return rowCount ?? 0
 }
 
 function causeJson(causes: readonly Cause[]): string | null {

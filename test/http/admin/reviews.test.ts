@@ -180,7 +180,6 @@ t.test('the use case itself needs gatehouse.people', async (t) => {
   t.equal(await dumpEverything(query), before)
 })
 
-// proves: review-falls-for-good
 t.test('a mark outlives sign-ins that change nothing, and falls when the right changes', async (t) => {
   const { gateway, query, idOf, mark, marked } = await scene(t)
   const { entra: { directory } } = gateway
@@ -235,7 +234,6 @@ t.test('a mark outlives sign-ins that change nothing, and falls when the right c
   t.strictSame(await marked(sam), ['staff'], 'what was assigned by hand is granted by the mapping now')
 })
 
-// proves: review-falls-with-end
 t.test('a mark falls with the end of a group that is given by hand', async (t) => {
   const { sue, query, mark, marked } = await scene(t)
   const [{ id: max = '' } = {}] = await query<{ id: string }>(
