@@ -12,5 +12,9 @@ CREATE TABLE "audit_exports" (
 	"failing_since" timestamp with time zone,
 	"cause" text,
 	"detail" text,
-	"retry_at" timestamp with time zone
+	"retry_at" timestamp with time zone,
+	"section" text,
+	"first_id" bigint,
+	"first_at" timestamp with time zone,
+	"batch_events" integer
 );

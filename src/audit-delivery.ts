@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { createAuditExporter, type AuditExporter, type ExportReport } from './audit-export/exporter.js'
 import { createSyslog } from './audit-export/syslog.js'
 import { createWebhook } from './audit-export/webhook.js'
+import { exportHash } from './config/config-hash.js'
 import type { Config } from './config/config.js'
 import type { AuditReceiver, ExportState } from './core/audit-export.js'
 import { thrownFacts } from './core/errors.js'
@@ -31,9 +32,10 @@ const WARN_EVERY_MS = 600_000
 
 /** @throws GatehouseError `proxy_unusable` */
 export async function openAuditDelivery(
-  { audit, server }: Pick<Config, 'audit' | 'server'>,
+  config: Pick<Config, 'audit' | 'server' | 'session' | 'keys'>,
   { storage, own, log, meter, speaksForAll }: AuditDeliveryDeps,
 ): Promise<AuditExporter | undefined> {
+  const { audit, server } = config
   const settings = audit.export
   if (settings === undefined) return undefined
   const { database } = storage
@@ -41,7 +43,7 @@ export async function openAuditDelivery(
   // guard: audit-export-log-host
   if (speaksForAll) log.info({ format, receiver: new URL(url).host }, 'the audit is exported')
   const exporter = createAuditExporter({
-    queue: createExportQueue(database),
+    queue: createExportQueue(database, exportHash(config)),
     receiver: await openReceiver(settings, new URL(server.publicUrl).hostname),
     leadership: createLock({ server: storage.server, name: 'gatehouse audit export', work: 'export of the audit' }),
     report: createReport(log, meter),

@@ -96,22 +96,19 @@ function createDelivery(
   closing: AbortSignal,
 ) {
   const size = createBatchSize(now)
-  /** After a start the configuration may be another one: the pause of the last failure does not count. */
-  let isFirst = true
 
   const failed = async (failure: ExportFailure, { failures, events }: ExportBatch): Promise<void> => {
     const retryInMs = retryPauseMs(failures, failure.retryAfterMs, random())
     report.failed(failure, retryInMs)
     size.failed(failure.cause, events.length)
-    await queue.failed(failure, retryInMs)
+    await queue.failed(failure, retryInMs, events)
   }
   return async (): Promise<'yield' | undefined> => {
     for (;;) {
       if (closing.aborted || !await leadership.held()) return undefined // guard: audit-export-one-replica
       const batch = await queue.next(size.max())
       if (batch.events.length === 0) break
-      if (batch.waitMs > 0 && !isFirst) return undefined // guard: audit-export-backoff
-      isFirst = false
+      if (batch.waitMs > 0) return undefined // guard: audit-export-backoff
       const result = await receiver.send(batch.events, closing)
       if (result.failure !== undefined) { // guard: audit-export-accepted
         if (closing.aborted) return undefined

@@ -31,7 +31,13 @@ export function configHash(config: Config): string {
   return createHmac('sha256', keyOf(config)).update(JSON.stringify(shared, sortKeys)).digest('hex')
 }
 
-function keyOf({ session, keys }: Config): Buffer {
+/** Of the section `audit.export` with its secret. In the database, as the hash above. */
+export function exportHash(config: Pick<Config, 'audit' | 'session' | 'keys'>): string {
+  const section = JSON.stringify(['audit.export', config.audit.export ?? null], sortKeys)
+  return createHmac('sha256', keyOf(config)).update(section).digest('hex')
+}
+
+function keyOf({ session, keys }: Pick<Config, 'session' | 'keys'>): Buffer {
   return createHash('sha256').update(
     JSON.stringify(['gatehouse configuration hash', session.secrets, keys.encryptionSecrets]),
   ).digest()

@@ -38,7 +38,7 @@ export interface ExportBatch {
   readonly isFull: boolean
   /** Failed attempts since the last accepted one. */
   readonly failures: number
-  /** Until the next attempt; 0: now. */
+  /** Until the next attempt with the same section of the configuration; 0: now. */
   readonly waitMs: number
 }
 
@@ -47,8 +47,8 @@ export interface ExportQueue {
   next(maxEvents: number): Promise<ExportBatch>
   /** The receiver has accepted them. */
   delivered(events: readonly AuditView[], rejected: number): Promise<void>
-  /** The next attempt of any replica is after this time. */
-  failed(failure: ExportFailure, retryInMs: number): Promise<void>
+  /** The next attempt of any replica is after this time, unless its section of the configuration is another one. */
+  failed(failure: ExportFailure, retryInMs: number, events: readonly AuditView[]): Promise<void>
   /** Forgets ids of which no row can come any more, so that the list of delivered ids stays short. */
   settle(): Promise<void>
 }
@@ -87,6 +87,10 @@ export interface ExportState {
     readonly detail: string
     readonly failures: number
     readonly retryAt: string
+    /** Of the batch that failed last: how many events it had, and which was the first of them. */
+    readonly events: number
+    readonly firstId: string | null
+    readonly firstAt: string | null
   } | null
   /** Whether rows that are past `audit.retention` are kept until they are delivered. */
   readonly isRetentionWaiting: boolean
@@ -160,10 +164,12 @@ export function isCatchingUp(state: ExportState): boolean {
 
 function whyLate({ failing, acceptedAt }: ExportState): string {
   if (failing === null) return acceptedAt === null ? 'no replica has tried' : 'no replica has tried since'
-  const { failures } = failing
+  const { failures, events, firstId, firstAt } = failing
   return `${failures} ${failures === 1 ? 'attempt has' : 'attempts have'} failed, the last one because ${
     CAUSES[failing.cause] ?? failing.cause
-  } (${failing.detail})`
+  } (${failing.detail}); it had ${events === 1 ? 'the event' : `${events} events, the first of them`} ${
+    firstId ?? '?'
+  }${firstAt === null ? '' : ` of ${firstAt}`}`
 }
 
 const CAUSES: Readonly<Record<string, string>> = {

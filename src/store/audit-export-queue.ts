@@ -53,24 +53,27 @@ export async function hasUndelivered(tx: Transaction, table: SQL): Promise<boole
 /** Of a row of `audit_events`. */
 export const IS_DELIVERED = sql`id <@ ${DELIVERED}`
 
-export function createExportQueue(database: Database): ExportQueue {
+/** @param section which section of the configuration it is for: the pause after a failure holds for the same alone */
+export function createExportQueue(database: Database, section: string): ExportQueue {
   return {
     async next(maxEvents) {
       await database.ask((db) =>
         db.execute(sql`insert into audit_exports (name) values (${NAME}) on conflict do nothing`)
       )
-      return await database.ask((db) => nextBatch(db, maxEvents))
+      return await database.ask((db) => nextBatch(db, maxEvents, section))
     },
     async delivered(events, rejected) {
       await database.transaction((tx) => tx.execute(delivery(events, rejected)))
     },
-    async failed({ cause, detail }, retryInMs) {
+    async failed({ cause, detail }, retryInMs, events) {
+      const [first] = events
       await database.transaction((tx) =>
         tx.execute(sql`
           update audit_exports x set failures = failures + 1, failing_since = coalesce(failing_since,
             clock_timestamp()), cause = ${cause}, detail = ${detail}, retry_at = clock_timestamp() + ${
           interval(retryInMs)
-        }
+        }, section = ${section}, batch_events = ${events.length}, first_id = ${first?.id ?? null}::bigint,
+            first_at = (select at from unnest(array[${first?.at ?? null}::timestamptz]) at where isfinite(at))
           where ${OF_EXPORT}`)
       )
     },
@@ -87,9 +90,11 @@ interface Attempts extends Record<string, unknown> {
   readonly waitMs: number
 }
 
-async function nextBatch(db: Drizzle, maxEvents: number): Promise<ExportBatch> {
+async function nextBatch(db: Drizzle, maxEvents: number, section: string): Promise<ExportBatch> {
+  // guard: audit-export-pause-kept
   const { rows: [attempts] } = await db.execute<Attempts>(sql`
-    select failures, greatest(0, extract(epoch from retry_at - clock_timestamp()) * 1000)::float8 as "waitMs"
+    select failures, case when section = ${section} then
+      greatest(0, extract(epoch from retry_at - clock_timestamp()) * 1000)::float8 else 0 end as "waitMs"
     from audit_exports x where ${OF_EXPORT}`)
   const { rows } = await db.execute<NextRow>(sql`
     select ${AUDIT_VIEW}, bytes::text from (
@@ -120,7 +125,8 @@ function delivery(events: readonly AuditView[], rejected: number): SQL {
       delivered = delivered + coalesce((select range_agg(int8range(id, id, '[]')) from accepted), ${EMPTY}),
       delivered_until = greatest(delivered_until, (select max(at) from accepted where isfinite(at))),
       events = events + (select count(*) from accepted), rejected = rejected + ${rejected},
-      accepted_at = clock_timestamp(), failures = 0, failing_since = null, cause = null, detail = null, retry_at = null
+      accepted_at = clock_timestamp(), failures = 0, failing_since = null, cause = null, detail = null, retry_at = null,
+      first_id = null, first_at = null, batch_events = null
     where ${OF_EXPORT}`
 }
 
@@ -170,6 +176,9 @@ interface StateRow extends Omit<ExportState, 'failing'>, Record<string, unknown>
   readonly failureDetail: string | null
   readonly failures: number
   readonly retryAt: string | null
+  readonly events: number
+  readonly firstId: string | null
+  readonly firstAt: string | null
 }
 
 /** @throws GatehouseError `database_unavailable` */
@@ -186,7 +195,8 @@ export async function readExportState(database: Database, retentionMs: number): 
           having count(*) > 0) as "oldestPendingSeconds",
         (select coalesce(min(at) < ${ago(retentionMs)}, false) from waiting) as "isRetentionWaiting",
         to_json(failing_since) #>> '{}' as since, cause, detail as "failureDetail", coalesce(failures, 0) as failures,
-        to_json(retry_at) #>> '{}' as "retryAt"
+        to_json(retry_at) #>> '{}' as "retryAt", coalesce(batch_events, 0) as events, first_id::text as "firstId",
+        to_json(first_at) #>> '{}' as "firstAt"
       from (select) one left join audit_exports x on ${OF_EXPORT}`)
   )
   return stateOf(row)
@@ -200,7 +210,11 @@ export async function readExportHealth(database: Database, audit: AuditRetention
 
 function stateOf(row: StateRow | undefined): ExportState {
   if (row === undefined) return NOT_EXPORTED
-  const { since, cause, failureDetail, failures, retryAt, ...state } = row
+  const { since, cause, failureDetail, failures, retryAt, events, firstId, firstAt, ...state } = row
   if (since === null || cause === null) return { ...state, failing: null }
-  return { ...state, failing: { since, cause, detail: failureDetail ?? '', failures, retryAt: retryAt ?? since } }
+  const batch = { events, firstId, firstAt }
+  return {
+    ...state,
+    failing: { since, cause, detail: failureDetail ?? '', failures, retryAt: retryAt ?? since, ...batch },
+  }
 }

@@ -411,6 +411,12 @@ export const auditExports = pgTable('audit_exports', {
   cause: text('cause'),
   detail: text('detail'),
   retryAt: instant('retry_at'),
+  /** With which section of the configuration the last delivery failed: exportHash of config/config-hash.ts. */
+  section: text('section'),
+  /** The first event of the batch that failed last, and how many it had. */
+  firstId: bigint('first_id', { mode: 'number' }),
+  firstAt: instant('first_at'),
+  batchEvents: integer('batch_events'),
 })
 
 /**

@@ -48,6 +48,7 @@ function replica(
   receiver: HttpReceiver | AuditReceiver,
   timeoutMs = 5_000,
   now = () => performance.now(),
+  section = 'a section',
 ) {
   const database = openDatabase({ server: url, poolSize: 3 })
   t.teardown(() => database.close())
@@ -58,7 +59,7 @@ function replica(
     broken: (error) => reported.broken.push(error),
   }
   const exporter = createAuditExporter({
-    queue: createExportQueue(database),
+    queue: createExportQueue(database, section),
     receiver: 'send' in receiver
       ? receiver
       : createWebhook({ url: receiver.url, key: KEY, userAgent: 'gatehouse/test', timeoutMs }),
@@ -163,7 +164,7 @@ t.test('a row that commits after the last look is not passed over when ids are c
   const { url, query, note, receiver } = await open(t)
   const late = await connect(t, url)
   const { exporter, database } = replica(t, url, receiver)
-  const queue = createExportQueue(database)
+  const queue = createExportQueue(database, 'a section')
   await note()
   await late("begin; insert into audit_events (action, actor) values ('group.add', 'cli:root')")
   await note('login', 2)
@@ -249,12 +250,29 @@ t.test('the pause doubles from a second to five minutes, with jitter, and Retry-
   t.ok((row?.seconds ?? 0) > 85 && (row?.seconds ?? 0) <= 90, String(row?.seconds))
 })
 
+// proves: audit-export-pause-kept
+t.test('the pause holds for other replicas and after a restart, but not for another configuration', async (t) => {
+  const { url, note, receiver } = await open(t)
+  await note()
+  receiver.answer = (response) => response.writeHead(429, { 'retry-after': '90' }).end()
+  const one = replica(t, url, receiver)
+  await one.exporter.run()
+  await one.exporter.close()
+  const two = replica(t, url, receiver)
+  for (let runs = 0; runs < 3; runs++) await two.exporter.run()
+  await two.exporter.close()
+  t.equal(receiver.requests.length, 1)
+  const other = replica(t, url, receiver, 5_000, undefined, 'another section')
+  for (let runs = 0; runs < 3; runs++) await other.exporter.run()
+  t.equal(receiver.requests.length, 2, 'once, and then its pause holds')
+})
+
 t.test('a receiver that refuses one event for ever blocks it alone, and loses nothing', async (t) => {
   const { url, query, note, receiver } = await open(t)
   await note('login', 40)
   await query("insert into audit_events (action, actor) values ('poison', 'test')")
   await note('login', 10)
-  const { exporter } = replica(t, url, receiver)
+  const { exporter, database } = replica(t, url, receiver)
   const accepted: AuditView[] = []
   let isPoisonTaken = false
   receiver.answer = (response, number) => {
@@ -268,6 +286,8 @@ t.test('a receiver that refuses one event for ever blocks it alone, and loses no
     await retryNow(query)
   }
   t.equal(accepted.length, 40, 'all before it')
+  const [poison] = await query<{ at: string }>("select to_json(at) #>> '{}' as at from audit_events where id = 41")
+  t.match(await readExportState(database, DAY), { failing: { events: 1, firstId: '41', firstAt: poison?.at } })
   isPoisonTaken = true
   for (let runs = 0; runs < 10; runs++) {
     await exporter.run()

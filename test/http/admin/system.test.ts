@@ -163,7 +163,7 @@ t.test('the newest seal of the audit is shown, and rows that wait for one for te
 // proves: audit-export-late
 t.test('the export of the audit is shown, and events that wait for ten minutes', async (t) => {
   const { ask, query, database } = await scene(t, {}, { retentionMs: 400 * 86_400_000, export: {} })
-  const queue = createExportQueue(database)
+  const queue = createExportQueue(database, 'a section')
   const note = (age: string) =>
     query(`insert into audit_events (action, actor, at) select 'login', 'login', now() - interval '${age}'
       from generate_series(1, 3)`)
@@ -200,11 +200,13 @@ t.test('the export of the audit is shown, and events that wait for ten minutes',
   })
   await query('update audit_exports set accepted_at = null')
   t.match(await health(), { due: [/^Events of the audit .* for 12 minutes: no replica has tried; 2 events wait, /] })
-  await queue.failed({ cause: 'refused', detail: 'it answered 401' }, 60_000)
+  await queue.failed({ cause: 'refused', detail: 'it answered 401' }, 60_000, (await queue.next(2)).events)
   t.match(await health(), {
-    failing: { cause: 'refused', detail: 'it answered 401', failures: 1 },
-    due: [/1 attempts? ha(?:s|ve) failed, the last one because the receiver refused it \(it answered 401\)/],
-    text: /fails<.*<code>refused<.*next attempt <time/s,
+    failing: { cause: 'refused', detail: 'it answered 401', failures: 1, events: 2, firstId: '3' },
+    due: [
+      /1 attempts? ha(?:s|ve) failed, the last one because the receiver refused it \(it answered 401\); it had 2 events, the first of them 3 of 2/,
+    ],
+    text: /fails<.*<code>refused<.*; 2 from event <code>3<.code> on failed, next attempt <time/s,
   })
   await note('500 days')
   t.match(await health(), { due: [/have not been exported for/, /past audit\.retention and are kept/] })

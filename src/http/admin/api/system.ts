@@ -84,6 +84,9 @@ const auditExport = closed({
     detail: text('What happened at the last attempt.'),
     failures: Type.Integer({ description: 'Attempts that have failed since then.' }),
     retryAt: instant('The next attempt.'),
+    events: Type.Integer({ description: 'How many events the batch had that failed last.' }),
+    firstId: nullable(text('The id of the first of them.')),
+    firstAt: nullable(instant('Its time.')),
   })),
   isRetentionWaiting: flag('Whether rows past `audit.retention` are kept because they are not delivered.'),
 })

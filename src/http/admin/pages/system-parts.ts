@@ -68,7 +68,11 @@ export function exportText({ auditExport }: Pick<Health, 'auditExport'>): Value 
   const { failing } = value
   const state = failing === null ? problem : html`${tag('fails', 'warn')} <code>${failing.cause}</code>`
   return html`${state} ${until}, ${pendingText(value)}${
-    failing === null ? '' : html`; next attempt ${timeText(failing.retryAt)}`
+    failing === null
+      ? ''
+      : html`; ${failing.events} from event <code>${failing.firstId ?? '?'}</code> on failed, next attempt ${
+        timeText(failing.retryAt)
+      }`
   }`
 }
 
