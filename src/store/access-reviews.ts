@@ -28,34 +28,41 @@ export async function dropExpiredReviews(tx: Transaction): Promise<void> {
   await tx.execute(sql`delete from access_reviews where at < now() - make_interval(days => ${REVIEW_KEPT_DAYS})`)
 }
 
-interface Place extends Record<string, unknown> {
+interface Key extends Record<string, unknown> {
   readonly userId: string
   readonly rightId: string
 }
 
-/** Of one run: with 400,000 marks each is examined three times a day. */
-const EXAMINED = 10_000
+/** Of one statement. */
+const EXAMINED = 1_000
+/** Of one run: with 400,000 reviews each is examined three times a day. */
+const PORTIONS = 10
 
 /**
- * Deletes marks whose right is not as it was. They count for nothing from that moment on, so nothing depends on when
- * this happens: each run examines some marks, and the next one goes on after them.
+ * Deletes reviews whose right is not as it was. They count for nothing from that moment on, so nothing depends on when
+ * this happens: each run examines some of them, and the next one goes on after them, also where the deletion failed.
  */
 export function createFallenReviews(database: Database, examined = EXAMINED): () => Promise<void> {
-  let place: Place | undefined
+  let after: Key | undefined
   return async () => {
-    const later = place === undefined
-      ? sql`true`
-      : sql`(user_id, right_id) > (${place.userId}::uuid, ${place.rightId})`
-    // guard: review-fallen-deleted
-    const { rows: [last] } = await database.ask((db) =>
-      db.execute<Place>(sql`
-        with part as materialized (select user_id, right_id, basis from access_reviews where ${later}
-          order by user_id, right_id limit ${examined}),
-        fallen as (delete from access_reviews r using part m
-          where r.user_id = m.user_id and r.right_id = m.right_id and r.basis = m.basis and not ${stillBound('m')})
-        select user_id as "userId", right_id as "rightId" from part order by user_id desc, right_id desc
-          offset 0 limit case when (select count(*) from part) < ${examined} then 0 else 1 end`)
-    )
-    place = last
+    for (let portion = 0; portion < PORTIONS; portion++) {
+      const later = after === undefined
+        ? sql`true`
+        : sql`(user_id, right_id) > (${after.userId}::uuid, ${after.rightId})`
+      const { rows: [last] } = await database.ask((db) =>
+        db.execute<Key>(sql`select user_id as "userId", right_id as "rightId" from access_reviews where ${later}
+          order by user_id, right_id limit 1 offset ${examined - 1}`)
+      )
+      after = last // guard: review-fallen-moves-on
+      // guard: review-fallen-deleted
+      await database.ask((db) =>
+        db.execute(sql`
+          with part as materialized (select user_id, right_id, basis from access_reviews where ${later}
+            order by user_id, right_id limit ${examined})
+          delete from access_reviews r using part m
+            where r.user_id = m.user_id and r.right_id = m.right_id and r.basis = m.basis and not ${stillBound('m')}`)
+      )
+      if (last === undefined) return
+    }
   }
 }

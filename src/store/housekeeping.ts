@@ -25,12 +25,32 @@ export function createHousekeeping(
   const isExported = audit.export !== undefined
   return async () => {
     const isClockConfirmed = await clock.isConfirmed()
-    await sweep(database, { ...session, retentionMs, isClockConfirmed, isExported })
-    await dropFallenReviews()
-    const { kept } = await keepAuditMonths(database, { retentionMs, isClockConfirmed, isExported })
-    if (kept.length > 0) options.log.warn({ months: kept, remedy: REMEDY }, NOT_EXPORTED)
-    if (isClockConfirmed) await dropActivityDays(database) // guard: audit-clock-days
+    const audited = { retentionMs, isClockConfirmed, isExported }
+    const keepMonths = async (): Promise<void> => {
+      const { kept } = await keepAuditMonths(database, audited)
+      if (kept.length > 0) options.log.warn({ months: kept, remedy: REMEDY }, NOT_EXPORTED)
+    }
+    await allOf([
+      async () => await sweep(database, { ...session, ...audited }),
+      keepMonths,
+      ...isClockConfirmed ? [async () => await dropActivityDays(database)] : [], // guard: audit-clock-days
+      dropFallenReviews,
+    ])
   }
+}
+
+/** One after the other; one that fails keeps no other from running. @throws the errors of those that failed */
+async function allOf(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const step of steps) {
+    try {
+      await step() // guard: review-steps-alone
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length === 1) throw errors[0]
+  if (errors.length > 1) throw new AggregateError(errors, 'steps of the housekeeping failed')
 }
 
 const NOT_EXPORTED = 'months of the audit are past audit.retention and are kept: they have events that are not exported'

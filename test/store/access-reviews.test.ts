@@ -6,6 +6,7 @@ import { rightText, type HeldRight, type RightsCursor, type RightsFilter } from 
 import { createFallenReviews } from '../../src/store/access-reviews.js'
 import { createActTransaction } from '../../src/store/act-unit.js'
 import { openDatabase } from '../../src/store/database.js'
+import { createHousekeeping } from '../../src/store/housekeeping.js'
 import { migrate } from '../../src/store/migrate.js'
 import { createRightsHeld } from '../../src/store/rights-held.js'
 import { sweep } from '../../src/store/sweep.js'
@@ -244,6 +245,33 @@ t.test('marks that have fallen are deleted, some in each run, and the others sta
   t.equal(await rows(), 2)
   await query(`begin; ${WITHOUT_TRIGGERS}; delete from user_groups; update users set is_staff = false; commit`)
   for (const _ of [1, 2, 3]) await run()
+  t.equal(await rows(), 0)
+})
+
+// proves: review-fallen-moves-on
+t.test('a portion whose deletion fails does not keep the next one from being deleted', async (t) => {
+  const { query, database, rows } = await oneUser(t)
+  await query(`begin; ${WITHOUT_TRIGGERS}; delete from user_groups; update users set is_staff = false; commit;
+    create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$`)
+  const [{ first = '' } = {}] = await query<{ first: string }>(
+    'select right_id as first from access_reviews order by user_id, right_id limit 1',
+  )
+  await query(`create trigger refuse before delete on access_reviews for each row when (old.right_id = '${first}')
+    execute function refuse()`)
+  const run = createFallenReviews(database, 1)
+  await t.rejects(run())
+  await run()
+  t.equal(await rows(), 1)
+})
+
+// proves: review-steps-alone
+t.test('a step of the housekeeping that fails does not keep the others from running', async (t) => {
+  const { query, database, rows } = await oneUser(t)
+  await query(`begin; ${WITHOUT_TRIGGERS}; delete from user_groups; update users set is_staff = false; commit;
+    drop table long_returns`)
+  const log = { info() {}, warn() {} }
+  const audit = { retentionMs: 86_400_000 }
+  await t.rejects(createHousekeeping(database, { session: TIMEOUTS, audit }, { log })())
   t.equal(await rows(), 0)
 })
 
