@@ -307,7 +307,7 @@ t.test('the overview counts who is signed in, superusers, losses, and refusals w
   t.equal((await ask('/admin?range=1y', READ)).status, 400)
   const then = await ask('/admin/superusers?at=2020-01-01', READ)
   t.match(then.text, 'Nobody was superuser then.')
-  t.match(then.text, 'who lost the flag before that is not known')
+  t.match(then.text, 'who lost it before that is not known')
   await query("update users set created_at = now() - interval '1 year'")
   const hourAgo = new Date(Date.now() - 3_600_000).toISOString()
   const listed = (await ask(`/admin/superusers?at=${hourAgo}`, READ)).text
