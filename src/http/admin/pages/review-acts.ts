@@ -113,7 +113,7 @@ function placeOf({ query, row }: ListPlace): string {
 /** For those who may review it: two buttons, and the form with a note. */
 export function markForm(right: ReviewedRight, { permissions, userId, csrfToken }: AdminActor, at: ListPlace): Html {
   if (!permissions.has('gatehouse.people')) return html``
-  if (right.personId === userId) return html`<span class="soft">Your own: another administrator reviews it.</span>`
+  if (right.personId === userId) return html` <span class="soft">(your own: another administrator reviews it)</span>`
   const address = addressOf(right)
   const place = placeOf(at)
   const of = html`<span class="unseen">: ${nameText(shortened(right.group ?? right.kind))} of ${
