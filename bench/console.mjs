@@ -203,6 +203,7 @@ function pageAddresses({ person, draft, correlationId, at }) {
       'verdict=doubted',
       'active=false',
     ],
+    '/admin/superusers': [`at=${at}`],
     '/admin/groups': ['q=24', 'empty=true', 'unused=true', 'missing=true'],
     '/admin/sessions': [
       'host=app3.bench.test',
@@ -255,6 +256,7 @@ function apiAddresses({ person, draft, correlationId, at }) {
     correlationId,
     since: at,
     until: at,
+    at,
     range: '30d',
     kind: 'staff',
     verdict: 'doubted',

@@ -80,7 +80,7 @@ export interface AccessAdminPorts {
 }
 
 /** Of a page. */
-export const RULES = 50
+export const RULES = 45
 /** A month of counts is read for them, to which each replica adds once a minute. */
 const HITS_KEPT_MS = 10_000
 const DEFAULT_PATH = 'access.default'

@@ -8,7 +8,7 @@ import { joined, reasonText, rightLine } from './right-line.js'
 import { dataTable, pager } from './table.js'
 
 /** Of a page; few users have more. */
-const RIGHTS = 60
+const RIGHTS = 45
 
 /**
  * @param after how many were shown on the pages before
