@@ -263,7 +263,8 @@ function apiAddresses({ person, draft, correlationId, at }) {
     limit: '200',
     against: 'base',
   }
-  return Object.entries(paths).filter(([, { get }]) => get !== undefined).flatMap(([path, { get }]) => {
+  const read = Object.entries(paths).filter(([path, { get }]) => get !== undefined && path !== '/images/{name}') // none is uploaded
+  return read.flatMap(([path, { get }]) => {
     const filled = `/admin/api/v1${path.replace(/\{(\w+)\}/g, (_, name) => inPath(path, name))}`
     const given = (get.parameters ?? []).filter((each) => each.in === 'query' && !['after', 'live'].includes(each.name))
     const of = (parameters) => parameters.map(({ name }) => `${name}=${values[name] ?? 'true'}`).join('&')
