@@ -263,7 +263,8 @@ function apiAddresses({ person, draft, correlationId, at }) {
     limit: '200',
     against: 'base',
   }
-  const read = Object.entries(paths).filter(([path, { get }]) => get !== undefined && path !== '/images/{name}') // none is uploaded
+  // no image is uploaded
+  const read = Object.entries(paths).filter(([path, { get }]) => get !== undefined && path !== '/images/{name}')
   return read.flatMap(([path, { get }]) => {
     const filled = `/admin/api/v1${path.replace(/\{(\w+)\}/g, (_, name) => inPath(path, name))}`
     const given = (get.parameters ?? []).filter((each) => each.in === 'query' && !['after', 'live'].includes(each.name))
