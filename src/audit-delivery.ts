@@ -5,7 +5,7 @@ import { createSyslog } from './audit-export/syslog.js'
 import { createWebhook } from './audit-export/webhook.js'
 import { exportHash } from './config/config-hash.js'
 import type { Config } from './config/config.js'
-import type { AuditReceiver, ExportState } from './core/audit-export.js'
+import { EXPORT_REMEDY, type AuditReceiver, type ExportState } from './core/audit-export.js'
 import { thrownFacts } from './core/errors.js'
 import type { Meter } from './core/meter.js'
 import { webhookKey } from './core/webhook-signature.js'
@@ -112,7 +112,7 @@ export function createReport(
         cause,
         detail,
         retryInSeconds: Math.round(retryInMs / 1000),
-        remedy: 'Check audit.export.url, its secret and the receiver. Events wait in the database, in their order.',
+        remedy: EXPORT_REMEDY,
       }, 'the audit could not be exported; it will be tried again')
     },
     broken(error) {

@@ -8,6 +8,7 @@ import { entryProblems, type LoadedPolicy } from './config/policy-document.js'
 import { ConfigError, type ConfigProblem } from './config/problem.js'
 import { wholeConfig, type RunningConfig } from './config/running-config.js'
 import type { Environment } from './core/environment.js'
+import { createKeptResults } from './core/kept-results.js'
 import { memoizeByConfig } from './core/memoize-by-config.js'
 import type { DraftFinding, DraftJudgement } from './core/policy-draft.js'
 import type { PolicyImages } from './core/policy-image.js'
@@ -38,20 +39,13 @@ export function createDraftJudge(
 ): JudgeDraft {
   const inForce = memoizeByConfig(running.current, () => ({
     config: wholeConfig(running),
-    kept: new Map<string, Promise<DraftJudgement>>(),
+    kept: createKeptResults<DraftJudgement>(MOST_KEPT),
   }))
   return async (text) => {
     const { config, kept } = inForce()
     const uploaded = config.policy.source === 'database' ? await imagesNamedIn(text, images) : []
     const key = createHash('sha256').update(JSON.stringify([text, uploaded.map(({ path }) => path)])).digest('base64')
-    const known = kept.get(key)
-    if (known !== undefined) return known
-    const judgement = judgeDraft(text, { inForce: config, env, uploaded, thread })
-    const [oldest] = kept.keys()
-    if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest)
-    kept.set(key, judgement)
-    judgement.catch(() => kept.delete(key))
-    return await judgement
+    return await kept(key, () => judgeDraft(text, { inForce: config, env, uploaded, thread }))
   }
 }
 

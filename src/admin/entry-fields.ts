@@ -1,5 +1,6 @@
 // What the forms of a mapping row and of an access rule show and give back. An entry that says something else than a
 // form has fields for is shown as its own YAML.
+import { isRecord } from '../core/is-record.js'
 import type { EntryMap, EntryValue } from '../core/policy-entries.js'
 
 export interface RowFields {
@@ -60,9 +61,9 @@ export function rowValue({ entraGroup, label, groups, staff, superuser }: RowFie
 /** @returns undefined: the form has no fields for it */
 export function ruleFields(value: EntryValue): RuleFields | undefined {
   const read = reader(value)
-  const allow = isMap(value) ? value['allow'] : undefined
-  const some = reader(isMap(allow) ? allow : {})
-  const word = isMap(allow) ? 'some' : ALLOWS.find((each) => each === allow && each !== 'some')
+  const allow = isRecord(value) ? value['allow'] : undefined
+  const some = reader(isRecord(allow) ? allow : {})
+  const word = isRecord(allow) ? 'some' : ALLOWS.find((each) => each === allow && each !== 'some')
   read.skip('allow')
   const fields = {
     name: read.text('name'),
@@ -84,7 +85,7 @@ export function ruleFields(value: EntryValue): RuleFields | undefined {
 export function ruleValue(fields: RuleFields, before: EntryMap = {}): EntryMap {
   const { name, hosts, paths, methods, networks, allow, groups, permissions, staff, superuser, shadow } = fields
   const allowed = before['allow']
-  const some = isMap(allowed) ? allowed : {}
+  const some = isRecord(allowed) ? allowed : {}
   return {
     ...given('name', name, before),
     ...given('hosts', hosts, before),
@@ -120,10 +121,6 @@ function flag(key: string, value: boolean, fallback: boolean, before: EntryMap):
   return value !== fallback || Object.hasOwn(before, key) ? { [key]: value } : {}
 }
 
-function isMap(value: EntryValue | undefined): value is EntryMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** What one line of a form can hold, without a loss. */
 function isLine(value: EntryValue): value is string {
   return typeof value === 'string' && value !== '' && !/[\r\n\0]/.test(value)
@@ -139,8 +136,8 @@ interface Reader {
 }
 
 function reader(value: EntryValue): Reader {
-  const left = new Map(isMap(value) ? Object.entries(value) : [])
-  let isWhole = isMap(value)
+  const left = new Map(isRecord(value) ? Object.entries(value) : [])
+  let isWhole = isRecord(value)
   const take = (key: string): EntryValue | undefined => {
     const found = left.get(key)
     left.delete(key)

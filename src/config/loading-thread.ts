@@ -1,5 +1,5 @@
 // Loads long files and policies in a thread: the YAML of ten thousand rows takes a second, in which this process would
-// answer nothing. A short one is loaded at once, since a thread takes longer to start.
+// answer nothing. A short one is loaded here, since a thread takes longer to start.
 import { statSync } from 'node:fs'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'

@@ -71,21 +71,19 @@ interface Used {
   readonly images: ImageFile[]
 }
 
-function readPolicy(
-  yaml: YamlFile,
-  report: Report,
-  inForce: Config,
-  { env, used, uploaded }: {
-    readonly env: Environment
-    readonly used: Used
-    readonly uploaded: readonly ImageFile[]
-  },
-): Draft | undefined {
-  const context = contextOf(yaml, report, inForce, { env, used, uploaded })
+/** What a policy may use, and what it has used. */
+interface Resources {
+  readonly env: Environment
+  readonly used: Used
+  readonly uploaded: readonly ImageFile[]
+}
+
+function readPolicy(yaml: YamlFile, report: Report, inForce: Config, resources: Resources): Draft | undefined {
+  const context = contextOf(yaml, report, inForce, resources)
   const { contents } = yaml.doc
   // an empty text is the policy in which every key has its default value
   return readDocument(context, isEmpty(contents) ? yaml.doc.createNode({}) : contents, (draft) => {
-    judge({ ...inForce, ...draft, ...used }, report, context.files)
+    judge({ ...inForce, ...draft, ...resources.used }, report, context.files)
   })
 }
 
@@ -93,11 +91,7 @@ function contextOf(
   yaml: YamlFile,
   report: Report,
   inForce: Config,
-  { env, used, uploaded }: {
-    readonly env: Environment
-    readonly used: Used
-    readonly uploaded: readonly ImageFile[]
-  },
+  { env, used, uploaded }: Resources,
 ): Omit<ReadContext, 'budget'> {
   const files = createFiles(() => '') // nothing is read
   const refusesVariables = inForce.policy.source === 'database'

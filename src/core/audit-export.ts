@@ -138,6 +138,9 @@ export interface ExportProblem {
   readonly remedy: string
 }
 
+export const EXPORT_REMEDY =
+  'Check audit.export.url, its secret and the receiver. Events wait in the database, in their order.'
+
 /** What an operator should do something about. */
 export function exportProblems(state: ExportState): readonly ExportProblem[] {
   const seconds = Math.min(state.oldestPendingSeconds ?? 0, state.acceptedSeconds ?? Infinity)
@@ -146,7 +149,7 @@ export function exportProblems(state: ExportState): readonly ExportProblem[] {
     message: `events of the audit have not been exported for ${Math.floor(seconds / 60)} minutes: ${whyLate(state)}; ${
       pendingText(state)
     }, ${deliveredText(state)}`,
-    remedy: 'Check audit.export.url, its secret and the receiver. Events wait in the database, in their order.',
+    remedy: EXPORT_REMEDY,
   }]
   if (!state.isRetentionWaiting) return late
   return [...late, {

@@ -1,4 +1,5 @@
 // The differences between two values of the same form: the innermost keys whose values differ.
+import { isRecord } from './is-record.js'
 
 export interface Difference {
   /** Such as `access.default`, or `groupMapping` for an entry of this list. */
@@ -23,11 +24,11 @@ export function differences(
   shown: Shown = { before, after },
 ): Difference[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return []
-  if (isMap(before) && isMap(after)) {
+  if (isRecord(before) && isRecord(after)) {
     return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) =>
       differences(path === '' ? key : `${path}.${key}`, before[key], after[key], {
-        before: isMap(shown.before) ? shown.before[key] : undefined,
-        after: isMap(shown.after) ? shown.after[key] : undefined,
+        before: isRecord(shown.before) ? shown.before[key] : undefined,
+        after: isRecord(shown.after) ? shown.after[key] : undefined,
       })
     )
   }
@@ -55,8 +56,4 @@ function listDifferences(
     return [{ path, before: 'another order', after: 'the same entries in a new order' }]
   }
   return [...removed, ...added]
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

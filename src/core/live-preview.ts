@@ -57,12 +57,12 @@ export function livePreviewRefused(start: Exclude<LivePreviewStart, { kind: 'beg
   })
 }
 
-/** @param until ISO 8601; undefined: Graph did not say */
-export function throttledUntil(until: string | undefined, sentence: string): GatehouseError {
+/** @param until ISO 8601 */
+export function throttledUntil(until: string, sentence: string): GatehouseError {
   return new GatehouseError('graph_throttled', {
     sentence,
     detail: sentence.slice(0, -1),
     remedy: 'Nothing was changed. Begin it again afterwards, or preview without Graph.',
-    facts: until === undefined ? {} : { until },
+    facts: { until },
   })
 }

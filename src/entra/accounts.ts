@@ -1,6 +1,7 @@
 // Reads accounts and their groups with the application permissions User.Read.All and GroupMember.Read.All, without a
 // sign-in of the user: two requests for each user, in batches.
 import type { AccountResult, AccountSource } from '../core/account-source.js'
+import { createDeadline, type Deadline } from '../core/deadline.js'
 import { GatehouseError } from '../core/errors.js'
 import { ACCOUNT_PROPERTIES, accountState, bodyOf, responseError, withApplicationRemedy } from './account-state.js'
 import { createBackgroundGraph, type BackgroundGraph } from './background-graph.js'
@@ -15,7 +16,6 @@ import {
 } from './graph-batch.js'
 import type { GraphClient } from './graph.js'
 import { firstPage, readMemberships } from './memberships.js'
-import { timeLimit, type TimeLimit } from './time-limit.js'
 
 export interface AccountSourceOptions extends EntraConnection {
   readonly securityGroupsOnly: boolean
@@ -28,7 +28,7 @@ interface Reader {
   readonly graphUrl: string
   readonly batch: GraphBatch
   readonly securityGroupsOnly: boolean
-  readonly budget: () => TimeLimit
+  readonly budget: () => Deadline
 }
 
 /** On the batch and on each of its requests: Microsoft does not document which of them counts. */
@@ -40,7 +40,7 @@ export function createAccountSource(
 ): AccountSource {
   const { securityGroupsOnly, budgetMs } = options
   const { graph, graphUrl, pause, options: { stop, onThrottled } } = background
-  const budget = () => timeLimit(budgetMs, stop)
+  const budget = () => createDeadline(budgetMs, stop)
   const reader: Reader = {
     graph,
     graphUrl,
@@ -76,13 +76,13 @@ async function readAccounts(
     // the token was refused, which is about no user in particular
     if (response.status === 401) throw responseError(response, context.correlationId)
   }
-  const { deadline, signal, release } = reader.budget()
+  const { at: deadline, signal, clear } = reader.budget()
   const pages = { ...context, deadline, signal }
   const results = oids.map(async (oid, index) => {
     const { account, groups } = idsOf(index)
     return [oid, await readAccount(reader, oid, responses.get(account), responses.get(groups), pages)] as const
   })
-  return new Map(await Promise.all(results).finally(release))
+  return new Map(await Promise.all(results).finally(clear))
 }
 
 const idsOf = (index: number) => ({ account: `${index}-account`, groups: `${index}-groups` })

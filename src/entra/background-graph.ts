@@ -1,12 +1,12 @@
 // Graph for background work: one token of the application. A pause that Graph asks for while accounts are read applies
 // to delta queries too; one that it asks for in a delta query does not hold back the accounts, which are what counts.
 // Sign-ins have a client of their own, which none of these pauses affects.
+import { createDeadline } from '../core/deadline.js'
 import { GatehouseError } from '../core/errors.js'
 import { createAppToken } from './app-token.js'
 import type { EntraConnection } from './client.js'
 import type { RequestContext, SharedPause } from './graph-batch.js'
 import { createGraphClient, type GraphClient, type OnThrottled } from './graph.js'
-import { timeLimit } from './time-limit.js'
 
 export interface BackgroundGraph {
   /** For accounts and their groups. */
@@ -48,9 +48,9 @@ export function createBackgroundGraph(
     async withToken(correlationId, remainingMs, work) {
       for (let retried = false;; retried = true) {
         const budgetMs = Math.max(1, Math.ceil(remainingMs()))
-        const { deadline, signal, release } = timeLimit(budgetMs, stop)
+        const { at: deadline, signal, clear } = createDeadline(budgetMs, stop)
         const accessToken = await token.get(correlationId, signal).catch((error: unknown) => {
-          release()
+          clear()
           throw error
         })
         try {
@@ -60,7 +60,7 @@ export function createBackgroundGraph(
           if (unauthorized) token.drop(accessToken) // guard: sync-token-refused
           if (!unauthorized || retried) throw error
         } finally {
-          release()
+          clear()
         }
       }
     },

@@ -23,7 +23,7 @@ const DAY_MS = 86_400_000
 
 /**
  * Those that usually select the fewest come first.
- * @param parts `q` is a part of a name, and not its beginning (canSearchParts)
+ * @param parts `q` is a part of a name, and not its beginning (searchesParts)
  */
 export function filtersOf(filter: PeopleFilter, parts: boolean): readonly FilterSql[] {
   const { q, superuser, handMade, group, staff, active, guest, notSeenDays } = filter

@@ -6,7 +6,7 @@ import type { PeopleCursor, PeopleFilter, PeopleRequest } from '../core/people.j
 import { PAGE_ROWS, pageOf, type Page } from '../core/page.js'
 import type { Database } from './database.js'
 import { containingLater, filtersOf, type FilterSql } from './people-filters.js'
-import { canSearchParts, searchQuery, type SearchCursor } from './people-search.js'
+import { searchesParts, searchQuery, type SearchCursor } from './people-search.js'
 import { pageInRounds, type Round } from './rounds.js'
 
 /** Of this many users all are examined and sorted. */
@@ -24,8 +24,7 @@ export async function peoplePage<Row extends { readonly username: string }>(
   { after, limit = PAGE_ROWS, ...filter }: PeopleRequest,
   view: SQL,
 ): Promise<Page<Row, PeopleCursor>> {
-  const { q } = filter
-  const parts = q !== undefined && !isObjectId(q) && await canSearchParts(database, q)
+  const parts = await searchesParts(database, filter.q)
   const filters = filtersOf(filter, parts)
   const from = after && 'username' in after ? after.username : undefined
   if (!isSearchAlone(filter, filters)) return await filteredPage(database, { filters, after: from, limit }, view)

@@ -3,6 +3,7 @@
 // entries as it has rows: it costs the same for one match and for a million. For parts there are indexes of trigrams
 // (migrations/0039_user_names.sql).
 import { sql, type SQL } from 'drizzle-orm'
+import { isObjectId } from '../core/identity.js'
 import { usernameKey } from '../core/user.js'
 import type { Database } from './database.js'
 
@@ -58,8 +59,9 @@ export function beginsWith(prefix: string): SQL {
 /** A trigram is of letters and digits: an index of them finds nothing for fewer in a row. */
 const TRIGRAM = /[\p{L}\p{N}]{3}/u
 
-export async function canSearchParts(database: Database, part: string): Promise<boolean> {
-  if (!TRIGRAM.test(part)) return false
+/** Whether the text of a search is looked for in the middle of names too; not one that is an id. */
+export async function searchesParts(database: Database, q: string | undefined): Promise<boolean> {
+  if (q === undefined || isObjectId(q) || !TRIGRAM.test(q)) return false
   const { rows: [row] } = await database.ask((db) =>
     db.execute<{ indexed: boolean }>(sql`select (${sql.raw(PARTS_INDEXED)}) as indexed`)
   )

@@ -1,6 +1,5 @@
 // The rights of users with their reasons, each with the mark of a reviewer that counts (core/reviews.ts), page by page.
 import { sql, type SQL } from 'drizzle-orm'
-import { isObjectId } from '../core/identity.js'
 import { PAGE_ROWS, type Page } from '../core/page.js'
 import {
   rightText,
@@ -15,7 +14,7 @@ import type { Database, Drizzle, Transaction } from './database.js'
 import { liveMembership, membershipEnd } from './live-membership.js'
 import { filtersOf, type FilterSql } from './people-filters.js'
 import { examinedUsers } from './people-list.js'
-import { canSearchParts } from './people-search.js'
+import { searchesParts } from './people-search.js'
 import { pageInRounds, type Round } from './rounds.js'
 
 /** Of `users u`. Order and columns are those of every right; `right_id` as in `access_reviews`. */
@@ -114,8 +113,7 @@ async function rightsPage(
   database: Database,
   { after, limit = PAGE_ROWS, ...filter }: RightsRequest,
 ): Promise<Page<HeldRight, RightsCursor>> {
-  const { q } = filter
-  const filters = usersWith(filter, q !== undefined && !isObjectId(q) && await canSearchParts(database, q))
+  const filters = usersWith(filter, await searchesParts(database, filter.q))
   const { users, first } = await examinedUsers(database, filters)
   return await pageInRounds<HeldRight, RightsCursor>({
     after,
