@@ -3,6 +3,8 @@
 import type { DecisionWord } from '../../../core/access.js'
 import type { EntraGroupName } from '../../../core/rights.js'
 import { html, type Html, type Value } from '../../pages/html.js'
+import { linkTo } from './links.js'
+import { shortened } from './shortened.js'
 
 /** Text that people chose: names, labels, reasons. */
 export function nameText(text: string): Html {
@@ -19,6 +21,16 @@ export function named({ name, id, href }: { name: string, id?: string | null | u
   const text = nameText(name)
   const shown = href === undefined ? html`<span class="name">${text}</span>` : html`<a href="${href}">${text}</a>`
   return html`<span class="named">${shown}${id === undefined || id === null ? '' : idText(id)}</span>`
+}
+
+/** The name of a user as a link, with the username below it where they have another name. */
+export function userLink({ id, username, name }: {
+  readonly id: string
+  readonly username: string
+  readonly name: string | null
+}): Html {
+  const below = name === null ? '' : html`<span class="soft"> ${nameText(shortened(username))}</span>`
+  return html`<a href="${linkTo('people', id)}">${nameText(shortened(name ?? username))}</a>${below}`
 }
 
 const BADGES = {

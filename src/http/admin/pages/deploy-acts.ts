@@ -16,7 +16,7 @@ import { note, section } from './components.js'
 import { DRAFTS, VERSIONS_TRAIL } from './draft-link.js'
 import { previewFacts } from './preview-result.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL } from './drafts-page.js'
-import { textField } from './form-fields.js'
+import { hidden, textField } from './form-fields.js'
 import { link, linkTo } from './links.js'
 import { shortened } from './shortened.js'
 import { changesTable } from './versions-page.js'
@@ -137,10 +137,6 @@ export function seenPreview(result: PreviewResult, at: string): Html {
   return previewFacts(result, html`, by <a href="${at}/preview">the preview</a>`, [
     ['Beside rights', html`<a href="${at}/changes">What else it changes</a>`],
   ])
-}
-
-export function hidden(name: string, value: string | number | undefined): Html | string {
-  return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`
 }
 
 function commonFields(values: FormValues, message: string): Html {

@@ -25,7 +25,7 @@ import { emptyState, facts, idText, nameText, note, section, tag, timeText } fro
 import { findingKey, findingText } from './draft-findings.js'
 import { ADD_DRAFT, DRAFTS } from './draft-link.js'
 import { DRAFT_PARAMS, draftName, DRAFTS_TRAIL, who } from './drafts-page.js'
-import { formField, linesOf, textArea, textField } from './form-fields.js'
+import { formField, hidden, linesOf, textArea, textField } from './form-fields.js'
 import { link, linkTo } from './links.js'
 import { shortened } from './shortened.js'
 import { dataTable } from './table.js'
@@ -58,8 +58,6 @@ export const addDraftPage = defineActPage({
     return rule === undefined ? draft : `${draft}/rules/${rule}`
   },
   async describe({ values: { from, message: text, row, rule }, actor, useCases }) {
-    const kept = (name: string, value: string | undefined) =>
-      value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`
     const place = placeOf(row, rule)
     return {
       title: 'Begin a draft',
@@ -67,7 +65,7 @@ export const addDraftPage = defineActPage({
       content: html`<p>It begins with the text of a version. Nothing changes until it is the policy.${
         place === undefined ? '' : ` The form of ${place.name} comes next.`
       }</p>${place === undefined ? '' : await ownDrafts(place, actor, useCases)}`,
-      fields: html`${kept('row', row)}${kept('rule', rule)}${messageField(text)}${
+      fields: html`${hidden('row', row)}${hidden('rule', rule)}${messageField(text)}${
         place !== undefined ? '' : formField({
           name: 'from',
           label: 'Version',

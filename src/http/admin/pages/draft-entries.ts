@@ -1,10 +1,12 @@
 // Rows and rules of a draft, one by one: the list, and the forms that add, change and remove one. draft-rows.ts and
 // draft-rules.ts say what is particular to each. What is saved is the text of the draft, as its editor saves it.
 import Type, { type TProperties } from 'typebox'
+import { MOST_LINE } from '../../../admin/entry-fields.js'
 import type { EntriesPage, EntryOfDraft, EntryView } from '../../../admin/policy-entries.js'
-import { ENTRIES, entryPath, entryUnknown } from '../../../admin/policy-entries.js'
+import { ENTRIES, entryPath } from '../../../admin/policy-entries.js'
 import type { AdminUseCases } from '../../../admin/use-cases.js'
 import type { FormValues } from '../../../core/admin-forms.js'
+import { isRecord } from '../../../core/is-record.js'
 import { draftVersion, type DraftFinding, type PolicyDraft } from '../../../core/policy-draft.js'
 import type { EntryEdit, EntryList, EntryMap, EntryValue, WrittenEntry } from '../../../core/policy-entries.js'
 import { versionTag } from '../../../core/version-tag.js'
@@ -14,20 +16,26 @@ import { changeDraft } from '../api/policy-drafts.js'
 import { DraftId } from '../api/policy-schemas.js'
 import { defineActPage, type ActForm, type ActPage } from './act-page.js'
 import { emptyState, note, section, tag } from './components.js'
-import { opened, otherEntry, SEEN, seenField, type Opened } from './draft-entry-place.js'
+import {
+  linesOfEntry,
+  MOST_LINES,
+  opened,
+  openEntry,
+  SEEN,
+  seenField,
+  trailOf,
+  type Opened,
+} from './draft-entry-place.js'
 import { findingText } from './draft-findings.js'
 import { DRAFTS } from './draft-link.js'
-import { draftName, DRAFTS_TRAIL } from './drafts-page.js'
-import { formField, linesOf, textArea } from './form-fields.js'
+import { draftName } from './drafts-page.js'
+import { CHOSEN, formField, linesOf, textArea } from './form-fields.js'
 import { link, linkTo } from './links.js'
-import { defineAdminPage, type AdminPage, type PageContent } from './page.js'
+import { defineAdminPage, type AdminPage } from './page.js'
 import { positionFilters, positionQuery, positionResults } from './position-list.js'
 import { shortened } from './shortened.js'
 import { dataTable, type Column } from './table.js'
-import { listing } from './versions-page.js'
 
-/** Characters of a field with several lines. */
-export const MOST_LINES = 20_000
 /** Of a form: a character may take twelve bytes. */
 const MOST_BYTES = 1_000_000
 const SHOWN_FINDINGS = 2
@@ -35,6 +43,11 @@ const SHOWN_FINDINGS = 2
 const LONGEST_FINDING = 200
 const QUERY = positionQuery(['findings'])
 export const PARAMS = Type.Object({ id: DraftId, position: Type.Integer({ minimum: 1, maximum: 100_000 }) })
+
+/** Fields of an entry. */
+export const LINE = Type.Optional(Type.String({ maxLength: MOST_LINE }))
+export const LINES = Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) // a line end is two characters
+export const FLAG = Type.Optional(Type.Literal(CHOSEN))
 
 /** What is wrong with a field, by its name. */
 export type FieldProblems = (field: string) => Html | undefined
@@ -78,15 +91,6 @@ export function entryPages<Fields>(kind: EntryKind<Fields>): EntryPages {
 export function entryAt(at: string, { section, one }: { section: string, one: string }, position: number): string {
   const after = position > ENTRIES ? position - 1 : undefined
   return `${link(`${at}/${section}`, { after })}#${one}-${position}`
-}
-
-export function trailOf(
-  draft: PolicyDraft,
-  kind?: { readonly section: string, readonly title: string },
-): NonNullable<PageContent['trail']> {
-  const at = linkTo('drafts', draft.id)
-  const own = kind === undefined ? [] : [{ label: kind.title, href: `${at}/${kind.section}` }]
-  return [DRAFTS_TRAIL, { label: shortened(draftName(draft)), href: at }, ...own]
 }
 
 function listPage<Fields>(kind: EntryKind<Fields>): AdminPage {
@@ -200,11 +204,6 @@ function unreadable(problems: readonly DraftFinding[], at: string): Html {
   )
   return html`${note('The text cannot be read, so there are no forms for its rows and rules.', 'bad')}<ul>${lines}</ul>
 <p><a class="button" href="${at}">Edit the YAML</a></p>`
-}
-
-/** As they are written, with the comments directly above. */
-export function linesOfEntry(entry: EntryView | undefined): Html {
-  return entry === undefined ? html`` : listing('Its lines', html`${shortened(entry.lines, MOST_LINES)}`)
 }
 
 export interface Outcome {
@@ -342,14 +341,13 @@ function changePage<Fields>(kind: EntryKind<Fields>): ActPage {
     fields: { ...kind.fields, ...SEEN, yaml: Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) },
     mostBytes: MOST_BYTES,
     done: `The ${one} is changed in the draft.`,
-    async describe({ params: { id, position }, values, seen, useCases }) {
-      const found = await useCases.policyEntries.get(id, list, position, values['entry'])
-      const open = opened(found.draft, seen)
-      const { entry } = found
-      if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
-      const shown = { ...headOf(kind, found, `Change ${one} ${position}`), button: `Save this ${one}` }
-      const other = otherEntry(open, found, { ...shown, section, one, act: '', values })
+    async describe(request) {
+      const { params: { position }, values, useCases } = request
+      const heading = `Change ${one} ${position}`
+      const opening = { ...kind, heading, button: `Save this ${one}`, act: '' } as const
+      const { found, open, shown, other } = await openEntry(opening, request)
       if (other !== undefined) return other
+      const { entry } = found
       const form = formOf(kind, open, entry, values)
       const edit: EntryEdit = { kind: 'change', list, index: position - 1, entry: form.written }
       const amiss = form.fields === undefined ? [] : amissOf(kind, form.fields, position - 1, entry)
@@ -376,13 +374,9 @@ function changePage<Fields>(kind: EntryKind<Fields>): ActPage {
   })
 }
 
-function headOf<Fields>(kind: EntryKind<Fields>, { draft }: EntryOfDraft, title: string) {
-  return { title, trail: trailOf(draft, kind) }
-}
-
 const UNSAVED = { status: 400, note: note('Nothing was saved.', 'bad'), asksReason: false } as const
 
-interface EntryForm<Fields> {
+interface FilledForm<Fields> {
   /** Undefined: the YAML of the entry is shown. */
   readonly fields: Fields | undefined
   readonly yaml: string
@@ -395,7 +389,7 @@ function formOf<Fields>(
   { isSent }: Opened,
   entry: EntryView | undefined,
   values: FormValues,
-): EntryForm<Fields> {
+): FilledForm<Fields> {
   const value = entry?.value
   const saved = value === undefined ? undefined : kind.fieldsOf(value)
   if (!isSent && saved === undefined || values['yaml'] !== undefined) {
@@ -403,12 +397,8 @@ function formOf<Fields>(
     return { fields: undefined, yaml, written: { yaml } }
   }
   const fields = isSent ? kind.entered(values) : saved ?? kind.none
-  const before = saved === undefined || !isMapValue(value) ? undefined : value
+  const before = saved === undefined || !isRecord(value) ? undefined : value
   return { fields, yaml: '', written: { value: kind.valueOf(fields, before) } }
-}
-
-function isMapValue(value: EntryValue | undefined): value is EntryMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function contentOf<Fields>(
@@ -470,15 +460,15 @@ function removePage<Fields>(kind: EntryKind<Fields>): ActPage {
     within: ['position'],
     fields: SEEN,
     done: `The ${one} is removed from the draft.`,
-    async describe({ params: { id, position }, values, seen, useCases }) {
-      const found = await useCases.policyEntries.get(id, list, position, values['entry'])
-      const open = opened(found.draft, seen)
-      const { entry } = found
-      if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
-      const title = `Remove ${one} ${position}`
-      const shown = { ...headOf(kind, found, title), button: title }
-      const other = otherEntry(open, found, { ...shown, section, one, act: '/remove', values })
+    async describe(request) {
+      const { params: { position }, values, useCases } = request
+      const heading = `Remove ${one} ${position}`
+      const { found, open, shown, other } = await openEntry(
+        { ...kind, heading, button: heading, act: '/remove' },
+        request,
+      )
       if (other !== undefined) return other
+      const { entry } = found
       const { body, problems } = await outcomeOf(open, { kind: 'remove', list, index: position - 1 }, useCases)
       const path = entryPath(list, position - 1)
       const fixed = contentOf(kind, open, found)

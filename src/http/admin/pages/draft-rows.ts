@@ -1,17 +1,14 @@
 // The rows of groupMapping in a draft, as forms.
-import Type from 'typebox'
 import { MOST_LINE, rowFields, rowValue, type RowFields } from '../../../admin/entry-fields.js'
 import type { EntryView } from '../../../admin/policy-entries.js'
 import { html, type Html } from '../../pages/html.js'
 import { idText, named, nameText, tag } from './components.js'
-import { entryPages, MOST_LINES, sourceCell } from './draft-entries.js'
+import { entryPages, FLAG, LINE, LINES, sourceCell } from './draft-entries.js'
+import { MOST_LINES } from './draft-entry-place.js'
 import { checkbox, CHOSEN, lineList, textArea, textField } from './form-fields.js'
 import { shortList } from './lists.js'
 import { shortened } from './shortened.js'
 
-const Line = Type.Optional(Type.String({ maxLength: MOST_LINE }))
-const Lines = Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) // a line end is two characters
-const Flag = Type.Optional(Type.Literal(CHOSEN))
 const NONE: RowFields = { entraGroup: '', label: '', groups: [], staff: false, superuser: false }
 
 export const rowPages = entryPages<RowFields>({
@@ -22,7 +19,7 @@ export const rowPages = entryPages<RowFields>({
   lead:
     'Each row of groupMapping: an Entra group, and all that it grants. A draft changes nothing until it is the policy.',
   search: 'Label, object ID or local group',
-  fields: { entraGroup: Line, label: Line, groups: Lines, staff: Flag, superuser: Flag },
+  fields: { entraGroup: LINE, label: LINE, groups: LINES, staff: FLAG, superuser: FLAG },
   none: NONE,
   fieldsOf: rowFields,
   valueOf: rowValue,

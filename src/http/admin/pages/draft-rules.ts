@@ -9,7 +9,7 @@ import {
   type Allow,
   type RuleFields,
 } from '../../../admin/entry-fields.js'
-import { entryUnknown, type EntryView } from '../../../admin/policy-entries.js'
+import type { EntryView } from '../../../admin/policy-entries.js'
 import type { DraftFinding } from '../../../core/policy-draft.js'
 import { html, type Html } from '../../pages/html.js'
 import { changeDraft } from '../api/policy-drafts.js'
@@ -20,25 +20,22 @@ import {
   closedBy,
   entryAt,
   entryPages,
-  linesOfEntry,
-  MOST_LINES,
+  FLAG,
+  LINE,
+  LINES,
   outcomeOf,
   PARAMS,
   pendingOf,
   placeField,
   sourceCell,
-  trailOf,
   type FieldProblems,
 } from './draft-entries.js'
-import { opened, otherEntry, SEEN, seenField } from './draft-entry-place.js'
+import { linesOfEntry, MOST_LINES, openEntry, SEEN, seenField } from './draft-entry-place.js'
 import { DRAFTS } from './draft-link.js'
 import { checkbox, CHOSEN, formField, lineList, textArea, textField } from './form-fields.js'
 import { shortList } from './lists.js'
 import { shortened } from './shortened.js'
 
-const Line = Type.Optional(Type.String({ maxLength: MOST_LINE }))
-const Lines = Type.Optional(Type.String({ maxLength: 2 * MOST_LINES })) // a line end is two characters
-const Flag = Type.Optional(Type.Literal(CHOSEN))
 const NONE: RuleFields = {
   ...{ name: '', hosts: [], paths: [], methods: [], networks: [], groups: [], permissions: [] },
   ...{ allow: 'some', staff: false, superuser: false, shadow: false },
@@ -46,7 +43,7 @@ const NONE: RuleFields = {
 /** Of the lists of a rule, in a list of rules. */
 const SHOWN = 3
 const LONGEST = 50
-const RULES = { section: 'rules', one: 'rule', title: 'Rules' } as const
+const RULES = { list: 'access.rules', section: 'rules', one: 'rule', title: 'Rules' } as const
 
 const ALLOW_WORDS: Readonly<Record<Allow, string>> = {
   some: 'Users with any of the groups, permissions or flags below',
@@ -57,14 +54,13 @@ const ALLOW_WORDS: Readonly<Record<Allow, string>> = {
 
 export const rulePages = entryPages<RuleFields>({
   ...RULES,
-  list: 'access.rules',
   lead: html`The first rule that matches a request decides. <code>access.default</code>, which decides about all other
 requests, is in the YAML.`,
   search: 'Name, host, path, method, group or permission',
   fields: {
-    ...{ name: Line, hosts: Lines, paths: Lines, methods: Lines, networks: Lines },
+    ...{ name: LINE, hosts: LINES, paths: LINES, methods: LINES, networks: LINES },
     allow: Type.Optional(Type.Union(ALLOWS.map((each) => Type.Literal(each)))),
-    ...{ groups: Lines, permissions: Lines, staff: Flag, superuser: Flag, shadow: Flag },
+    ...{ groups: LINES, permissions: LINES, staff: FLAG, superuser: FLAG, shadow: FLAG },
   },
   none: NONE,
   fieldsOf: ruleFields,
@@ -207,16 +203,13 @@ export const moveRulePage = defineActPage({
   within: ['position'],
   fields: { ...SEEN, to: Type.Integer({ minimum: 1, maximum: 100_000 }) },
   done: 'The rule is moved in the draft.',
-  async describe({ params: { id, position }, values, seen, useCases }) {
-    const list = 'access.rules'
-    const found = await useCases.policyEntries.get(id, list, position, values['entry'])
-    const open = opened(found.draft, seen)
-    const { entry, count } = found
-    if (entry === undefined && !open.isStale && found.problems.length === 0) throw entryUnknown(list, position - 1)
-    const title = `Move rule ${position}`
-    const shown = { title, trail: trailOf(found.draft, RULES), button: title }
-    const other = otherEntry(open, found, { ...RULES, ...shown, act: '/move', values })
+  async describe(request) {
+    const { params: { position }, values, useCases } = request
+    const { list } = RULES
+    const heading = `Move rule ${position}`
+    const { found, open, shown, other } = await openEntry({ ...RULES, heading, button: heading, act: '/move' }, request)
     if (other !== undefined) return other
+    const { entry, count } = found
     const to = Number(values['to'] ?? position)
     const isPlace = Number.isSafeInteger(to) && to >= 1 && to <= count
     const edit = isPlace ? { kind: 'move', list, index: position - 1, to: to - 1 } as const : undefined

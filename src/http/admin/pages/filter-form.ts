@@ -1,5 +1,6 @@
 // The filters of a list: a form that works without JavaScript, and that submits itself (script.ts).
 import { html, type Html } from '../../pages/html.js'
+import type { LinkParameters } from './links.js'
 
 interface FieldBase {
   readonly name: string
@@ -18,6 +19,12 @@ export type FilterField =
     /** The first is usually `{ value: '', label: 'Anyone' }`. */
     readonly options: readonly { readonly value: string, readonly label: string }[]
   }
+
+/** Of a parameter of the list, for a field. */
+export function filterValue(filter: LinkParameters, name: string): string | undefined {
+  const value = filter[name]
+  return value === undefined || value === null ? undefined : String(value)
+}
 
 export interface FilterFormOptions {
   /** Address of the list; its `results()` are replaced. */

@@ -94,3 +94,8 @@ export function checkbox({ name, label, isChosen, problem }: Choice): Html {
   }
 `
 }
+
+/** What a form sends without showing it; undefined: nothing. */
+export function hidden(name: string, value: string | number | undefined): Html | string {
+  return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`
+}

@@ -6,14 +6,13 @@ import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { PeopleCursorSchema } from '../api/people-schemas.js'
 import { ruleLink, SHADOW } from './access-page.js'
-import { badge, emptyState, idText, nameText, note, section, timeText } from './components.js'
+import { badge, emptyState, idText, nameText, note, section, timeText, userLink } from './components.js'
 import { groupActs } from './group-acts.js'
 import { revokeLink } from './group-permission-acts.js'
 import { linkTo } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
 import { causeLine, rowLink } from './right-line.js'
-import { shortened } from './shortened.js'
 import { dataTable, pager, results } from './table.js'
 
 export const groupPage = defineAdminPage({
@@ -129,9 +128,6 @@ function membersTable({ name, rowDetails }: GroupDetails, rows: readonly MemberV
   })
 }
 
-function memberName({ id, username, name, isActive }: MemberView): Html {
-  const below = name === null ? '' : html`<span class="soft"> ${nameText(shortened(username))}</span>`
-  return html`<span class="named"><a href="${linkTo('people', id)}">${
-    nameText(shortened(name ?? username))
-  }</a>${below}${isActive ? '' : badge('inactive')}</span>`
+function memberName(member: MemberView): Html {
+  return html`<span class="named">${userLink(member)}${member.isActive ? '' : badge('inactive')}</span>`
 }

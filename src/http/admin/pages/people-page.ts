@@ -4,9 +4,9 @@ import type { PersonSummary } from '../../../core/people.js'
 import { html, type Html } from '../../pages/html.js'
 import { PEOPLE_FILTERS } from '../api/people.js'
 import { PeopleCursorSchema } from '../api/people-schemas.js'
-import { badge, emptyState, nameText, tag, timeText } from './components.js'
-import { filterForm, type FilterField } from './filter-form.js'
-import { link, linkTo, type LinkParameters } from './links.js'
+import { badge, emptyState, nameText, tag, timeText, userLink } from './components.js'
+import { filterForm, filterValue, type FilterField } from './filter-form.js'
+import { link, type LinkParameters } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { addPage } from './person-acts.js'
 import { defineAdminPage } from './page.js'
@@ -52,11 +52,8 @@ const COLUMNS: readonly Column<PersonSummary>[] = [
   { heading: 'Last seen', kind: 'time', cell: ({ lastSeenAt }) => timeText(lastSeenAt, 'never') },
 ]
 
-function nameCell({ id, username, name }: PersonSummary): Html {
-  const below = name === null ? '' : html`<span class="soft"> ${nameText(shortened(username))}</span>`
-  return html`<span class="named"><a href="${linkTo('people', id)}">${
-    nameText(shortened(name ?? username))
-  }</a>${below}</span>`
+function nameCell(person: PersonSummary): Html {
+  return html`<span class="named">${userLink(person)}</span>`
 }
 
 function badges({ isActive, isStaff, isSuperuser, isGuest, isBreakGlass, handMadeCount }: PersonSummary): Html {
@@ -67,8 +64,7 @@ function badges({ isActive, isStaff, isSuperuser, isGuest, isBreakGlass, handMad
 }
 
 function fieldsOf(filter: LinkParameters): readonly FilterField[] {
-  const valueOf = (name: string): string | undefined =>
-    filter[name] === undefined || filter[name] === null ? undefined : String(filter[name])
+  const valueOf = (name: string): string | undefined => filterValue(filter, name)
   const choice = (name: string, label: string, yes: string, no: string): FilterField => ({
     kind: 'select',
     name,

@@ -47,7 +47,7 @@ export function rightsList(
 function reviewLink(personId: string, right: PersonDetails['rights'][number]): Html {
   const { kind, name, review } = right
   const href = link(REVIEWS, kind === 'group' ? { q: personId, group: name } : { q: personId, kind })
-  return html`${review === null ? html`<span class="soft">not reviewed yet</span>` : reviewText(review)} <a
+  return html`${reviewText(review)} <a
  href="${href}">Review<span class="unseen"> of ${nameText(name)}</span></a>`
 }
 

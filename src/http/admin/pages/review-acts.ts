@@ -9,7 +9,7 @@ import { MOST_REASON } from '../api/act.js'
 import { markRight, Note, REVIEW_FILTERS } from '../api/reviews.js'
 import { defineActPage } from './act-page.js'
 import { badge, facts, nameText, note, tag, timeText } from './components.js'
-import { textField } from './form-fields.js'
+import { hidden, textField } from './form-fields.js'
 import { link, linkTo } from './links.js'
 import { rightLine } from './right-line.js'
 import { shortened } from './shortened.js'
@@ -68,7 +68,7 @@ ${
           hint: 'What the next reviewer should know.',
           optional: true,
         })
-      }${values.place === undefined ? '' : html`<input type="hidden" name="place" value="${values.place}">`}`,
+      }${hidden('place', values.place)}`,
       button: 'Keep this review',
       version: right.etag,
       back: listAt(values.place),
@@ -123,7 +123,6 @@ export function markForm(right: ReviewedRight, { permissions, userId, csrfToken 
     html`<button class="button small" id="${verdict}-${at.row}" name="verdict" value="${verdict}">${
       VERDICTS[verdict].text
     }${of}</button> `
-  const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`
   return html`<form class="mark" method="post" action="${address}" hx-swap="innerHTML show:none">${
     hidden('_csrf', csrfToken)
   }${hidden('_version', right.etag)}${hidden('place', place)}${button('confirmed')}${button('doubted')}<a href="${
@@ -151,7 +150,9 @@ export function permitsText({ group, permissions }: Pick<ReviewedRight, 'group' 
 }
 
 /** "Still right, by rita, 2026-11-28 08:00 UTC: her note" */
-export function reviewText({ verdict, reviewer, at, note: text }: Review): Html {
+export function reviewText(review: Review | null): Html {
+  if (review === null) return html`<span class="soft">not reviewed yet</span>`
+  const { verdict, reviewer, at, note: text } = review
   const { text: word, tone } = VERDICTS[verdict]
   return html`<span class="reason">${tag(word, tone)} by ${
     reviewer === null ? 'a removed user' : nameText(shortened(reviewer))

@@ -4,14 +4,13 @@ import type { ReviewedRight } from '../../../admin/reviews.js'
 import { html, type Html } from '../../pages/html.js'
 import type { AdminActor } from '../actor.js'
 import { REVIEW_FILTERS, RightsCursorSchema } from '../api/reviews.js'
-import { badge, emptyState, nameText } from './components.js'
-import { filterForm, type FilterField } from './filter-form.js'
+import { badge, emptyState, userLink } from './components.js'
+import { filterForm, filterValue, type FilterField } from './filter-form.js'
 import { link, linkTo, type LinkParameters } from './links.js'
 import { listCursor } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
 import { markForm, permitsText, REVIEWS, reviewText, rightName } from './review-acts.js'
 import { rightLine } from './right-line.js'
-import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
 /** Fewer than of other lists: each row has a form. */
@@ -73,11 +72,10 @@ function columnsOf(actor: AdminActor, query: Query): readonly Column<Row>[] {
   ]
 }
 
-function userCell({ right: { personId, username, name, isActive }, row }: Row): Html {
-  const below = name === null ? '' : html`<span class="soft"> ${nameText(shortened(username))}</span>`
-  return html`<span class="named" id="row-${row}"><a href="${linkTo('people', personId)}">${
-    nameText(shortened(name ?? username))
-  }</a>${below}</span>${isActive ? '' : badge('inactive')}`
+function userCell({ right: { personId: id, username, name, isActive }, row }: Row): Html {
+  return html`<span class="named" id="row-${row}">${userLink({ id, username, name })}</span>${
+    isActive ? '' : badge('inactive')
+  }`
 }
 
 function permitsCell({ right }: Row): Html {
@@ -85,18 +83,14 @@ function permitsCell({ right }: Row): Html {
 }
 
 function reviewCell({ personId, review }: ReviewedRight): Html {
-  if (review === null) return html`<span class="soft">not reviewed yet</span>`
-  const next = review.verdict === 'doubted'
+  const next = review?.verdict === 'doubted'
     ? html` <a href="${linkTo('people', personId)}#rights">Take it away</a>`
     : ''
   return html`${reviewText(review)}${next}`
 }
 
 function fieldsOf(filter: LinkParameters): readonly FilterField[] {
-  const valueOf = (name: string): string | undefined => {
-    const value = filter[name]
-    return value === undefined || value === null ? undefined : String(value)
-  }
+  const valueOf = (name: string): string | undefined => filterValue(filter, name)
   const choice = (name: string, label: string, options: Readonly<Record<string, string>>): FilterField => ({
     kind: 'select',
     name,

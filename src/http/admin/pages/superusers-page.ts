@@ -4,12 +4,11 @@ import type { SuperuserThen } from '../../../core/overview.js'
 import { html, type Html } from '../../pages/html.js'
 import { instantOf } from '../audit-query.js'
 import { SUPERUSERS_QUERY, UsernameCursorSchema } from '../api/superusers.js'
-import { emptyState, nameText, note, tag, timeText } from './components.js'
+import { emptyState, note, tag, timeText, userLink } from './components.js'
 import { filterForm } from './filter-form.js'
-import { link, linkTo } from './links.js'
+import { link } from './links.js'
 import { listCursor, PAGE_ROWS } from './list-cursor.js'
 import { defineAdminPage } from './page.js'
-import { shortened } from './shortened.js'
 import { dataTable, pager, results, type Column } from './table.js'
 
 const PATH = '/admin/superusers'
@@ -26,7 +25,7 @@ export const superusersPage = defineAdminPage({
     const fields = [
       { kind: 'time', name: 'at', label: 'At', value: query.at, hint: '2026-11-24T09:00, in UTC; empty: now' } as const,
     ]
-    const table = dataTable({ caption: 'Superusers', columns: COLUMNS, rows: page.rows, empty: NOBODY })
+    const table = dataTable({ caption: 'Superusers', columns: COLUMNS, rows: page.rows, empty: EMPTY })
     return {
       title: 'Superusers',
       trail: [{ label: 'Overview', href: '/admin' }],
@@ -53,13 +52,11 @@ const COLUMNS: readonly Column<SuperuserThen>[] = [
   { heading: 'Now', cell: ({ isSuperuser }) => isSuperuser ? 'superuser' : tag('no superuser any more') },
 ]
 
-function userCell({ id, username, name }: SuperuserThen): Html {
-  return html`<span class="named"><a href="${linkTo('people', id)}">${nameText(shortened(name ?? username))}</a>${
-    name === null ? '' : html`<span class="soft"> ${nameText(shortened(username))}</span>`
-  }</span>`
+function userCell(user: SuperuserThen): Html {
+  return html`<span class="named">${userLink(user)}</span>`
 }
 
-const NOBODY = emptyState({
+const EMPTY = emptyState({
   title: 'Nobody was superuser then.',
   next: html`<a href="/admin/people?superuser=true">See who is superuser now</a>`,
 })
