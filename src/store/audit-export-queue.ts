@@ -56,12 +56,7 @@ export const IS_DELIVERED = sql`id <@ ${DELIVERED}`
 /** @param section which section of the configuration it is for: the pause after a failure holds for the same alone */
 export function createExportQueue(database: Database, section: string): ExportQueue {
   return {
-    async next(maxEvents) {
-      await database.ask((db) =>
-        db.execute(sql`insert into audit_exports (name) values (${NAME}) on conflict do nothing`)
-      )
-      return await database.ask((db) => nextBatch(db, maxEvents, section))
-    },
+    next: (maxEvents) => database.ask((db) => nextBatch(db, maxEvents, section)),
     async delivered(events, rejected) {
       await database.transaction((tx) => tx.execute(delivery(events, rejected)))
     },
@@ -96,6 +91,10 @@ async function nextBatch(db: Drizzle, maxEvents: number, section: string): Promi
     select failures, case when section = ${section} then
       greatest(0, extract(epoch from retry_at - clock_timestamp()) * 1000)::float8 else 0 end as "waitMs"
     from audit_exports x where ${OF_EXPORT}`)
+  // the first export, or a database that has lost its row
+  if (attempts === undefined) {
+    await db.execute(sql`insert into audit_exports (name) values (${NAME}) on conflict do nothing`)
+  }
   const { rows } = await db.execute<NextRow>(sql`
     select ${AUDIT_VIEW}, bytes::text from (
       select w.*, sum(octet_length(detail::text) + ${ROW_BYTES}) over (order by w.id) as bytes,
